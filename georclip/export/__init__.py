@@ -1,0 +1,1 @@
+"""Hits to GeoJSON, GeoPackage, QGIS project, GeoParquet, CSV and a table."""

@@ -1,0 +1,1 @@
+"""One raster in, chips out; knows no models."""
