@@ -231,7 +231,7 @@ def _at_both_sides(parts: Iterable[BaseGeometry]) -> Iterable[BaseGeometry]:
 def _shifted(geometry: AnyGeometry, degrees: float) -> AnyGeometry:
     """Move a geometry east."""
     offset = np.array([degrees, 0.0])
-    return cast(AnyGeometry, shapely.transform(geometry, lambda points: points + offset))
+    return shapely.transform(geometry, lambda points: points + offset)
 
 
 def _polygons(geometry: BaseGeometry) -> list[Polygon]:
