@@ -1,0 +1,300 @@
+"""The public Index: joins indexing, search and export."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+from georclip import values
+from georclip.index.store import IndexStore
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import geopandas
+
+    from georclip.encoders.base import Encoder
+    from georclip.index.store import IndexInfo
+    from georclip.index.verification import Finding
+    from georclip.indexing import Progress, SceneReport
+    from georclip.scenes.access import Access
+
+log = logging.getLogger("georclip")
+
+PathLike = str | os.PathLike[str]
+DEFAULT_MEMORY_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchResult(values.SearchResult):
+    """The answer to a question, with ways to carry it elsewhere."""
+
+    def to_geodataframe(self) -> geopandas.GeoDataFrame:
+        """Hits as a GeoDataFrame: footprints in EPSG:4326, one column per property of a hit."""
+        from georclip.export.geodataframe import to_geodataframe
+
+        return to_geodataframe(self)
+
+    def to_geojson(self) -> str:
+        """Hits as an RFC 7946 FeatureCollection."""
+        from georclip.export import geojson
+
+        return geojson.dumps(self)
+
+    def write(self, path: PathLike, *, overwrite: bool = False) -> Path:
+        """Write the hits; the suffix names the format.
+
+        Args:
+            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet or .csv.
+            overwrite: Replace a file that is there.
+
+        Raises:
+            ExportError: Unknown suffix, a file in the way, or a folder that cannot be written.
+        """
+        from georclip.export.writing import write_hits
+
+        write_hits(self, Path(path), overwrite=overwrite)
+        return Path(path)
+
+
+class Index:
+    """An index on disk, with the encoder that made it. Use it as a context manager, or close it.
+
+    The encoder is loaded when it is first needed.
+    """
+
+    def __init__(self, store: IndexStore, *, encoder: Encoder | None = None, **load: Any) -> None:  # noqa: ANN401
+        self._store = store
+        self._encoder = encoder
+        self._load = load
+
+    def _writer(self) -> IndexStore:
+        """The store, opened for writing on the first change: readers take no lock."""
+        if not self._store.writable:
+            path = self._store.path
+            self._store.close()
+            self._store = IndexStore.open(path, writable=True)
+        return self._store
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._store.path
+
+    @property
+    def encoder_spec(self) -> values.EncoderSpec:
+        """What made its vectors."""
+        return self._store.encoder
+
+    @property
+    def plan(self) -> values.ChipPlan:
+        """How its scenes are cut unless `add` is told otherwise."""
+        return self._store.plan
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded on first use.
+
+        Raises:
+            EncoderError: It cannot be loaded here; the message says what is missing.
+        """
+        if self._encoder is None:
+            from georclip.encoders.loading import load_for_index
+
+            self._encoder = load_for_index(self._store.encoder, **self._load)
+        return self._encoder
+
+    def add(
+        self,
+        scene: PathLike,
+        *,
+        plan: values.ChipPlan | None = None,
+        bands: tuple[int, int, int] | None = None,
+        stretch: Literal["auto", "none"] | tuple[float, float] = "auto",
+        acquired: datetime | None = None,
+        full_hash: bool = False,
+        access: Access | None = None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        batch_size: int | None = None,
+        progress: Progress | None = None,
+    ) -> SceneReport:
+        """Index one scene, or bring it up to date; nothing is done where nothing changed.
+
+        Args:
+            scene: Path or URL of a raster.
+            plan: How to cut it; None for the index's own plan.
+            bands: 1-based bands shown as red, green and blue; None finds them.
+            stretch: "auto" (percentiles; 8-bit is left alone), "none", or (low, high) in
+                sensor values.
+            acquired: When it was taken; None reads tags and the file name.
+            full_hash: Identify the scene by every block, not by a sample of them.
+            access: What the file may name elsewhere; None: only its own folder.
+            memory_bytes: Bound on buffers, bytes.
+            batch_size: Most chips encoded at once; None chooses.
+            progress: Called with (planned chips done, planned chips in all).
+
+        Raises:
+            SceneError: The raster cannot be used; the index is as it was.
+        """
+        from georclip.indexing import index_scene
+        from georclip.scenes.access import Access
+        from georclip.scenes.scene import open_scene
+
+        opened = open_scene(
+            os.fspath(scene),
+            bands=bands,
+            stretch=stretch,
+            acquired=acquired,
+            full_hash=full_hash,
+            access=access or Access(),
+        )
+        return index_scene(
+            self._writer(),
+            self.encoder,
+            opened,
+            plan or self.plan,
+            memory_bytes=memory_bytes,
+            batch_size=batch_size,
+            progress=progress,
+        )
+
+    def search(
+        self,
+        text: str | values.Query,
+        *,
+        bbox: Sequence[float] | str | None = None,
+        aoi: PathLike | None = None,
+        dates: str | None = None,
+        scene: str | None = None,
+        k: int = 10,
+    ) -> SearchResult:
+        """Places that answer a sentence, best first.
+
+        Args:
+            text: The sentence, or a whole `Query` (then nothing else is given).
+            bbox: (west, south, east, north) in lon/lat; west > east crosses the date line.
+            aoi: A vector file, any CRS: chips that share area with it pass.
+            dates: "A/B", closed; a bare date is the whole UTC day; ".." is open.
+            scene: Glob over scene uris and names.
+            k: Most hits.
+
+        Raises:
+            QueryError: The question cannot be asked as it stands.
+        """
+        from georclip.search.engine import search
+        from georclip.search.query import build_query
+
+        query = (
+            text
+            if isinstance(text, values.Query)
+            else build_query(text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k)
+        )
+        result = search(self._store, self.encoder, query)
+        return SearchResult(**{part.name: getattr(result, part.name) for part in fields(result)})
+
+    def scenes(self) -> tuple[values.Scene, ...]:
+        """The scenes in the index, by uri."""
+        return tuple(self._store.scenes())
+
+    def chip_count(self, uri: str) -> int:
+        """Chips of one scene."""
+        return self._store.chip_count(uri)
+
+    def write_footprints(self) -> Path:
+        """Write footprints.gpkg into the index: a view of scenes and chips for QGIS."""
+        from georclip.export.footprints import write_footprints
+
+        return write_footprints(self._store)
+
+    def info(self) -> IndexInfo:
+        """Counts, sizes, dates and bounds."""
+        return self._store.info()
+
+    def remove(self, scene: str) -> tuple[values.Scene, ...]:
+        """Take out every scene whose uri or name matches the glob; returns them."""
+        return tuple(self._writer().remove(scene))
+
+    def relocate(self, old: str, new: str) -> int:
+        """Rewrite uris that are `old` or lie below it, after files were moved; returns how many."""
+        return self._writer().relocate(old, new)
+
+    def compact(self) -> None:
+        """Drop removed rows from disk and order chips by place."""
+        self._writer().compact()
+
+    def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
+        """What is wrong with the files; () when nothing is. `full` reads every byte."""
+        return tuple(self._store.verify(full=full))
+
+    def close(self) -> None:
+        """Release the lock and the files."""
+        self._store.close()
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def open_index(
+    path: PathLike, *, weights: PathLike | None = None, device: str = "auto"
+) -> Index:
+    """Open an index. It is opened for reading; the first change takes the writer's lock.
+
+    Args:
+        path: The folder.
+        weights: Checkpoint, where the index was made with a local one that has moved.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        IndexFormatError: No index there, or one of a newer format.
+        IndexCorruptError: Parts are missing or damaged.
+    """
+    store = IndexStore.open(Path(path), writable=False)
+    return Index(store, weights=os.fspath(weights) if weights else None, device=device)
+
+
+def create_index(
+    path: PathLike,
+    *,
+    model: str = "auto",
+    weights: PathLike | None = None,
+    activation: str | None = None,
+    device: str = "auto",
+    plan: values.ChipPlan | None = None,
+) -> Index:
+    """Make a new, empty index.
+
+    Args:
+        path: A folder that does not exist yet, or is empty.
+        model: "auto", "starter", or a name that `georclip models` lists.
+        weights: A local checkpoint instead of the model's own weights.
+        activation: "gelu" or "quickgelu" where the checkpoint's needs stating.
+        device: "auto", "cpu" or "cuda".
+        plan: How scenes are cut; None lets ground that the encoder knows decide.
+
+    Raises:
+        EncoderError: The model cannot be loaded.
+        IndexFormatError: Something is in the way at `path`.
+    """
+    from georclip.encoders.loading import load_encoder
+
+    encoder = load_encoder(
+        model,
+        weights=os.fspath(weights) if weights else None,
+        activation=activation,
+        device=device,
+    )
+    store = IndexStore.create(Path(path), encoder=encoder.spec, plan=plan or values.ChipPlan())
+    return Index(store, encoder=encoder)

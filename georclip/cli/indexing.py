@@ -1,0 +1,248 @@
+"""What `georclip index` does, scene by scene."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from georclip.api import Index, create_index, open_index
+from georclip.cli.progress import ChipProgress, byte_count, duration
+from georclip.errors import EncoderMismatchError, GeorclipError, QueryError, SceneError
+from georclip.index.store import is_index
+from georclip.indexing import SceneReport, estimate
+from georclip.scenes.access import Access
+from georclip.scenes.chips import resolve_plan
+from georclip.scenes.scene import open_scene
+from georclip.scenes.sources import find_scenes
+from georclip.search.query import parse_instant
+from georclip.values import ChipPlan, SizeUnit
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from georclip.encoders.base import Encoder
+
+log = logging.getLogger("georclip")
+
+_CHIP_SIZE = re.compile(r"(?P<size>\d+(?:\.\d+)?)\s*(?P<unit>px|m)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexRequest:
+    """The command line of `georclip index`, as parsed; None where the person said nothing."""
+
+    scenes: tuple[str, ...]
+    index_path: Path
+    model: str | None
+    weights: Path | None
+    activation: str | None
+    chip_size: str | None
+    overlap: float | None
+    scales: tuple[float, ...] | None
+    min_valid_fraction: float | None
+    bands: tuple[int, int, int] | None
+    stretch: str
+    acquired: str | None
+    device: str
+    batch_size: int | None
+    memory: int
+    dry_run: bool
+    allow_remote: bool
+    allow_outside: tuple[Path, ...]
+    quiet: bool
+
+
+def run(request: IndexRequest) -> None:
+    """Index every scene of the request.
+
+    Raises:
+        SceneError: At the end, where a scene was refused; all others are indexed by then.
+    """
+    if request.quiet:
+        logging.getLogger("georclip").setLevel(logging.WARNING)
+    access = Access(allow_remote=request.allow_remote, allow_outside=request.allow_outside)
+    found = find_scenes(request.scenes, access=access)
+    refused = [f"{argument}: {problem}" for argument, problem in found.problems]
+    for line in refused:
+        click.echo(f"Error: {line}", err=True)
+    if found.uris:
+        refused += _dry_run(request, found.uris, access) if request.dry_run else _index(
+            request, found.uris, access
+        )
+    if refused:
+        total = len(found.uris) + len(found.problems)
+        raise SceneError(f"{len(refused)} of {total} scenes refused, see above; the others are done")
+
+
+def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
+    """Add each scene; returns a line per scene refused."""
+    refused = []
+    with _open(request) as index:
+        plan = _plan(request, index.plan)
+        log.info("encoder: %s on %s", index.encoder_spec.name, index.encoder.device)
+        chips = 0
+        for uri in uris:
+            try:
+                with ChipProgress(Path(uri).name, quiet=request.quiet) as progress:
+                    report = index.add(
+                        uri,
+                        plan=plan,
+                        bands=request.bands,
+                        stretch=_stretch(request.stretch),
+                        acquired=parse_instant(request.acquired) if request.acquired else None,
+                        access=access,
+                        memory_bytes=request.memory,
+                        batch_size=request.batch_size,
+                        progress=progress,
+                    )
+            except SceneError as error:
+                click.echo(f"Error: {error}", err=True)
+                refused.append(str(error))
+                continue
+            chips += report.chips
+            log.info("%s", _line(report))
+        info = index.info()
+        log.info(
+            "%s: %d scenes, %d chips, %s",
+            index.path, info.scene_count, info.chip_count, byte_count(info.bytes_on_disk),
+        )  # fmt: skip
+    return refused
+
+
+def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
+    """Print what each scene would take; returns a line per scene refused."""
+    refused = []
+    encoder, plan = _encoder_and_plan(request)
+    spec = encoder.spec
+    plans = []
+    for uri in uris:
+        try:
+            scene = open_scene(
+                uri, bands=request.bands, stretch=_stretch(request.stretch), access=access
+            )
+            resolved = resolve_plan(scene, plan, spec.ground_size_m, spec.image_size_px)
+        except SceneError as error:
+            click.echo(f"Error: {error}", err=True)
+            refused.append(str(error))
+            continue
+        for note in resolved.notes:
+            log.info("%s: %s", scene.name, note)
+        click.echo(f"{scene.name}\t{resolved.chip_count} chips")
+        plans.append(resolved)
+    total = estimate(encoder, plans)
+    click.echo(
+        f"{len(plans)} scenes\t{total.chips} chips\t{byte_count(total.index_bytes)}\t"
+        f"about {duration(total.seconds)} with {spec.name} on {encoder.device}"
+    )
+    return refused
+
+
+def _open(request: IndexRequest) -> Index:
+    """The index that is there, or a new one."""
+    if not is_index(request.index_path):
+        return create_index(
+            request.index_path,
+            model=request.model or "auto",
+            weights=request.weights,
+            activation=request.activation,
+            device=request.device,
+            plan=_plan(request, ChipPlan()),
+        )
+    index = open_index(request.index_path, weights=request.weights, device=request.device)
+    _check_model(request, index)
+    return index
+
+
+def _check_model(request: IndexRequest, index: Index) -> None:
+    """Refuse another encoder than the index's own."""
+    spec = index.encoder_spec
+    if request.model not in (None, "auto", spec.name):
+        raise EncoderMismatchError(
+            f"{index.path} was made with {spec.name}, not {request.model}: vectors of two encoders "
+            "cannot be compared; leave --model out, or name another index with -i"
+        )
+
+
+def _encoder_and_plan(request: IndexRequest) -> tuple[Encoder, ChipPlan]:
+    """What a dry run needs, without making an index."""
+    if is_index(request.index_path):
+        with _open(request) as index:
+            return index.encoder, _plan(request, index.plan)
+    from georclip.encoders.loading import load_encoder
+
+    encoder = load_encoder(
+        request.model or "auto",
+        weights=str(request.weights) if request.weights else None,
+        activation=request.activation,
+        device=request.device,
+    )
+    return encoder, _plan(request, ChipPlan())
+
+
+def _plan(request: IndexRequest, base: ChipPlan) -> ChipPlan:
+    """The plan asked for, over `base`."""
+    try:
+        plan = base
+        if request.chip_size is not None:
+            size, unit = _chip_size(request.chip_size)
+            plan = replace(plan, size=size, unit=unit)
+        if request.overlap is not None:
+            plan = replace(plan, overlap=request.overlap)
+        if request.scales is not None:
+            plan = replace(plan, scales=request.scales)
+        if request.min_valid_fraction is not None:
+            plan = replace(plan, min_valid_fraction=request.min_valid_fraction)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return plan
+
+
+def _chip_size(text: str) -> tuple[float, SizeUnit]:
+    if text == "auto":
+        return 0.0, "auto"
+    match = _CHIP_SIZE.fullmatch(text.strip())
+    if match is None or float(match["size"]) <= 0:
+        raise click.UsageError(f"--chip-size {text}: write auto, a size such as 224px, or 250m")
+    return float(match["size"]), "px" if match["unit"] == "px" else "m"
+
+
+def _stretch(text: str) -> Literal["auto", "none"] | tuple[float, float]:
+    if text == "auto" or text == "none":
+        return text
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not low < high:
+        raise click.UsageError(f"--stretch {text}: write auto, none, or LOW,HIGH such as 0,3000")
+    return low, high
+
+
+def _line(report: SceneReport) -> str:
+    """One line on a scene, for people."""
+    name = report.scene.name
+    if report.outcome == "unchanged":
+        return f"{name}: unchanged, {report.chips} chips"
+    if report.outcome == "moved":
+        return f"{name}: same pixels as before at a new place, now {report.scene.uri}"
+    skipped = report.skipped
+    parts = [
+        f"{count} {reason}"
+        for count, reason in (
+            (skipped.low_valid, "with too few valid pixels"),
+            (skipped.blank, "blank"),
+            (skipped.saturated, "saturated"),
+        )
+        if count
+    ]
+    left_out = f"; left out {', '.join(parts)}" if parts else ""
+    rate = report.chips / max(report.elapsed_s, 1e-6)
+    return (
+        f"{name}: {report.outcome} {report.chips} chips in {duration(report.elapsed_s)} "
+        f"({rate:.0f} chips/s){left_out}"
+    )

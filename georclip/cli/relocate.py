@@ -1,0 +1,30 @@
+"""`georclip relocate`: rasters have moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from georclip.cli.options import index_option
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@index_option
+def relocate(old: str, new: str, index_path: Path) -> None:
+    """Tell the index that rasters at or below OLD now lie at or below NEW.
+
+    \b
+    Example:
+      georclip relocate /old/disk/scenes /new/disk/scenes
+    """
+    from georclip.api import open_index
+    from georclip.errors import SceneError
+
+    with open_index(index_path) as index:
+        count = index.relocate(old, new)
+    if not count:
+        raise SceneError(f"no scene in {index_path} lies at {old}; `georclip list` names them")
+    click.echo(f"{count} scenes now at {new}", err=True)
