@@ -1,0 +1,51 @@
+# Two virtual environments: .venv holds the base install (no torch) and proves that it is enough
+# for the demo; .venv-dev holds everything, for tests, checks and training.
+
+PYTHON ?= python3
+PYTEST_ARGS ?= -n 2
+BASE := .venv
+DEV := .venv-dev
+PIP_FLAGS := --disable-pip-version-check --quiet
+SOURCES := $(shell find georclip -type f -not -name '*.pyc' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help:  ## list what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+demo: $(BASE)/.installed  ## draw a scene, index it, ask it three questions (base install, no torch)
+	$(BASE)/bin/python examples/demo.py
+
+test: $(DEV)/.installed  ## install everything, torch included, and run the test suite
+	OMP_NUM_THREADS=1 $(DEV)/bin/python -m pytest $(PYTEST_ARGS)
+
+check: $(DEV)/.installed  ## lint, format, types, import layers
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports
+
+format: $(DEV)/.installed  ## rewrite the code in the project's format
+	$(DEV)/bin/ruff check --fix .
+	$(DEV)/bin/ruff format .
+
+clean:  ## remove virtual environments, caches and the demo's output
+	rm -rf $(BASE) $(DEV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The package is installed as a user gets it, from a wheel: anything missing in it shows here.
+$(BASE)/.installed: pyproject.toml $(SOURCES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "georclip needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...")'
+	@test -x $(BASE)/bin/python || $(PYTHON) -m venv $(BASE)
+	@echo "Installing georclip into $(BASE) (no torch; the first time takes about a minute)"
+	$(BASE)/bin/python -m pip install $(PIP_FLAGS) .
+	@touch $@
+
+# torch and torchvision are resolved in one call, so that their builds belong together.
+$(DEV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "georclip needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...")'
+	@test -x $(DEV)/bin/python || $(PYTHON) -m venv $(DEV)
+	@echo "Installing georclip, torch and the development tools into $(DEV) (several GB: minutes)"
+	$(DEV)/bin/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
+	@touch $@
