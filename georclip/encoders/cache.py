@@ -1,0 +1,26 @@
+"""Where georclip keeps what can be fetched or made again: weights, compiled graphs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for georclip; it may not exist yet.
+
+    GEORCLIP_CACHE names it; else it is `georclip` under XDG_CACHE_HOME or ~/.cache.
+    """
+    named = os.environ.get("GEORCLIP_CACHE")
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    root = Path(base) if base and Path(base).is_absolute() else _home() / ".cache"
+    return root / "georclip"
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME and no such user: a container's odd uid
+        return Path("/nonexistent")

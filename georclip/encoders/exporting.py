@@ -1,0 +1,173 @@
+"""Torch towers to graphs that run without torch, checked against the torch towers."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import openvino as ov
+import torch
+
+from georclip.encoders.bundle import (
+    CONFIG_FILE,
+    IMAGE_FILES,
+    TEXT_FILES,
+    VOCABULARY_FILE,
+    file_sha256,
+    write_bundle,
+)
+from georclip.encoders.preprocessing import preprocess
+from georclip.encoders.runtime import RuntimeEncoder
+from georclip.encoders.words import WordTokenizer
+from georclip.errors import EncoderError
+from georclip.values import EncoderSpec
+
+MIN_COSINE = 0.999
+"""Least cosine between a torch tower's embedding and the exported one's."""
+_CHECKED = 16
+_SEED = 20240229
+
+
+def export_towers(
+    image_tower: torch.nn.Module,
+    text_tower: torch.nn.Module,
+    spec: EncoderSpec,
+    tokenizer: WordTokenizer,
+    folder: Path | str,
+) -> float:
+    """Write towers as a folder that `RuntimeEncoder.load` opens, and check them against torch.
+
+    The weights are stored as fp16. Towers are exported in evaluation mode, on the CPU, with a
+    batch dimension that is free; outputs are scaled to unit length inside the graph.
+
+    Args:
+        image_tower: float32 (n, 3, side, side), normalised RGB -> (n, dim), of any length.
+        text_tower: int64 (n, context_length) -> (n, dim), of any length.
+        spec: What decides the embeddings. An empty `weights_sha256` is filled with the digest of
+            the exported weights; one that is set (of the checkpoint) is kept.
+        tokenizer: Saved beside the towers.
+        folder: Made if missing; an encoder in it is replaced.
+
+    Returns:
+        The lowest cosine found between exported and torch embeddings.
+
+    Raises:
+        EncoderError: A tower cannot be exported, or differs from torch's.
+    """
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    (target / CONFIG_FILE).unlink(missing_ok=True)  # half-written is no encoder
+    pixels, sentences = _samples(spec, tokenizer)
+    images = torch.from_numpy(preprocess(pixels, spec.image_size_px, spec.mean, spec.std))
+    ids = torch.from_numpy(np.stack([tokenizer.encode(s).ids for s in sentences]).astype(np.int64))
+    with _cpu_evaluation(image_tower), _cpu_evaluation(text_tower), torch.inference_mode():
+        want_images = torch.nn.functional.normalize(image_tower(images).float(), dim=-1).numpy()
+        want_texts = torch.nn.functional.normalize(text_tower(ids).float(), dim=-1).numpy()
+    _check_shape(want_images, spec.dim, "image")
+    _check_shape(want_texts, spec.dim, "text")
+    _export(image_tower, images[:2], target / IMAGE_FILES[0])
+    _export(text_tower, ids[:2], target / TEXT_FILES[0])
+    tokenizer.save(target / VOCABULARY_FILE)
+    names = (*IMAGE_FILES, *TEXT_FILES, VOCABULARY_FILE)
+    if not spec.weights_sha256:
+        spec = replace(spec, weights_sha256=_joint_digest(target))
+    write_bundle(
+        target,
+        spec=spec,
+        tokenizer="words",
+        context_length=tokenizer.context_length,
+        names=names,
+    )
+    encoder = RuntimeEncoder.load(target)
+    lowest = min(
+        float((encoder.encode_images(pixels) * want_images).sum(axis=1).min()),
+        float((encoder.encode_texts(sentences) * want_texts).sum(axis=1).min()),
+    )
+    if not lowest >= MIN_COSINE:  # NaN too
+        (target / CONFIG_FILE).unlink()
+        raise EncoderError(
+            f"exported towers differ from torch's: cosine {lowest:.5f}, at least {MIN_COSINE} "
+            f"is wanted; {target} was left without {CONFIG_FILE}"
+        )
+    return lowest
+
+
+class _UnitTower(torch.nn.Module):
+    """A tower whose output has unit length."""
+
+    def __init__(self, tower: torch.nn.Module) -> None:
+        super().__init__()
+        self.tower = tower
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        """(n, ...) to unit rows (n, dim)."""
+        return torch.nn.functional.normalize(self.tower(batch), dim=-1)
+
+
+def _export(tower: torch.nn.Module, example: torch.Tensor, path: Path) -> None:
+    """Trace one tower and save it as OpenVINO IR with fp16 weights beside `path`."""
+    shape = [-1, *example.shape[1:]]
+    with _cpu_evaluation(tower), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of every shape it makes constant
+        try:
+            graph = ov.convert_model(
+                _UnitTower(tower).eval(), example_input=example, input=[ov.PartialShape(shape)]
+            )
+        except Exception as error:  # the converter raises whatever the tower provoked
+            first_line = str(error).strip().splitlines()[0]
+            raise EncoderError(f"{path.stem} tower cannot be exported: {first_line}") from error
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        ov.save_model(graph, Path(scratch) / path.name, compress_to_fp16=True)
+        for name in (path.name, path.with_suffix(".bin").name):
+            (Path(scratch) / name).replace(path.parent / name)
+
+
+@contextmanager
+def _cpu_evaluation(tower: torch.nn.Module) -> Iterator[None]:
+    """Hold a tower in evaluation mode, without the fused attention that no converter reads."""
+    training = tower.training
+    fused = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    tower.eval()
+    try:
+        yield
+    finally:
+        tower.train(training)
+        torch.backends.mha.set_fastpath_enabled(fused)
+
+
+def _samples(
+    spec: EncoderSpec, tokenizer: WordTokenizer
+) -> tuple[npt.NDArray[np.uint8], list[str]]:
+    """Seeded pictures (smooth and noisy) and sentences of 1 to 12 known words to compare with."""
+    rng = np.random.default_rng(_SEED)
+    side = spec.image_size_px
+    coarse = rng.integers(0, 256, (_CHECKED, 3, 8, 8), dtype=np.uint8)
+    repeat = -(-side // 8)
+    pixels = coarse.repeat(repeat, axis=2).repeat(repeat, axis=3)[:, :, :side, :side]
+    noise = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
+    pixels = np.where((np.arange(_CHECKED) % 2 == 0)[:, None, None, None], pixels, noise)
+    words = np.array(tokenizer.words)
+    sentences = [" ".join(rng.choice(words, size=1 + number % 12)) for number in range(_CHECKED)]
+    return pixels, sentences
+
+
+def _check_shape(rows: npt.NDArray[np.float32], dim: int, name: str) -> None:
+    if rows.shape != (_CHECKED, dim):
+        raise EncoderError(
+            f"the {name} tower gives {rows.shape} for {_CHECKED} inputs, "
+            f"its spec says ({_CHECKED}, {dim})"
+        )
+
+
+def _joint_digest(folder: Path) -> str:
+    """One digest for both weight files."""
+    parts = [file_sha256(folder / name) for name in (IMAGE_FILES[1], TEXT_FILES[1])]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
