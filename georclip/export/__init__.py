@@ -1,1 +1,7 @@
-"""Hits to GeoJSON, GeoPackage, QGIS project, GeoParquet, CSV and a table."""
+"""Hits -> GeoJSON, GeoPackage and QGIS project, GeoParquet, CSV, a table; and hits read back."""
+
+from georclip.export.reading import read_hits
+from georclip.export.records import HitRecord, Hits
+from georclip.export.writing import FORMATS, dumps_hits, write_hits
+
+__all__ = ["FORMATS", "HitRecord", "Hits", "dumps_hits", "read_hits", "write_hits"]

@@ -1,0 +1,57 @@
+"""Hits as a GeoDataFrame, and as GeoParquet. Loads geopandas."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import geopandas
+import pandas as pd
+
+from georclip.export.records import PROPERTIES, HitRecord, Hits, Kind, as_hits
+from georclip.values import SearchResult
+
+_DTYPES: dict[Kind, str] = {
+    "int": "int64",
+    "float": "float64",
+    "text": "object",
+    "time": "datetime64[us, UTC]",
+}
+
+
+def to_geodataframe(result: SearchResult | Hits) -> geopandas.GeoDataFrame:
+    """Put hits into a GeoDataFrame.
+
+    Returns:
+        One row a hit, best first: a column a property, and `geometry`, the footprint in
+        EPSG:4326. `attrs["georclip"]` says where the hits come from.
+    """
+    hits = as_hits(result)
+    columns = {name: column(hits.records, name, kind) for name, kind in PROPERTIES.items()}
+    footprints = geopandas.GeoSeries([record.footprint for record in hits.records], crs="EPSG:4326")
+    frame = geopandas.GeoDataFrame(columns, geometry=footprints)
+    frame.attrs["georclip"] = asdict(hits.provenance)
+    return frame
+
+
+def column(records: tuple[HitRecord, ...], name: str, kind: Kind) -> pd.Series[Any]:
+    """One property of all hits, of the same dtype whatever it holds."""
+    values = [getattr(record, name) for record in records]
+    if kind == "time":
+        utc = [None if time is None else time.astimezone(UTC) for time in values]
+        return pd.Series(utc, dtype=_DTYPES[kind])
+    return pd.Series(values, dtype=_DTYPES[kind])
+
+
+def write_geoparquet(result: SearchResult | Hits, path: Path) -> None:
+    """Write hits as GeoParquet 1.1 with a bbox covering, zstd-compressed."""
+    to_geodataframe(result).to_parquet(
+        path,
+        index=False,
+        compression="zstd",
+        geometry_encoding="WKB",
+        write_covering_bbox=True,
+        schema_version="1.1.0",
+    )

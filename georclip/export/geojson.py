@@ -1,0 +1,105 @@
+"""Hits as GeoJSON (RFC 7946), whole or as a text sequence (RFC 8142): json and shapely only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely import MultiPolygon, Polygon
+from shapely.geometry.polygon import orient
+
+from georclip.export.records import HitRecord, Hits, as_hits, properties
+from georclip.geometry import geometry_bounds
+from georclip.values import SearchResult
+
+DECIMALS = 7
+"""Of coordinates: 7 decimals of a degree are a centimetre (RFC 7946, 11.2)."""
+
+_RECORD_SEPARATOR = "\x1e"
+
+
+def dumps(result: SearchResult | Hits) -> str:
+    """Write hits as a FeatureCollection, one feature a line.
+
+    The member "georclip" says where they come from (a foreign member: RFC 7946, 6.1). A
+    collection without hits has no bbox.
+    """
+    hits = as_hits(result)
+    lines = ['{"type": "FeatureCollection",']
+    if hits.records:
+        rounded = [_rounded(record.footprint) for record in hits.records]
+        lines.append(f'"bbox": {_dump(_bbox(rounded))},')
+    source = hits.provenance
+    member = {
+        "query": source.query,
+        "encoder": source.encoder,
+        "rows_considered": source.rows_considered,
+        "version": source.version,
+    }
+    lines.append(f'"georclip": {_dump(member)},')
+    features = ",\n".join(_dump(feature(record)) for record in hits.records)
+    lines.append(f'"features": [\n{features}\n]}}' if features else '"features": []}')
+    return "\n".join(lines) + "\n"
+
+
+def dumps_sequence(result: SearchResult | Hits) -> str:
+    """Write hits as a GeoJSON text sequence: each feature between RS and a line feed."""
+    return "".join(
+        f"{_RECORD_SEPARATOR}{_dump(feature(record))}\n" for record in as_hits(result).records
+    )
+
+
+def feature(record: HitRecord) -> dict[str, Any]:
+    """One hit as a Feature: its id is the chip_id."""
+    footprint = _rounded(record.footprint)
+    return {
+        "type": "Feature",
+        "id": record.chip_id,
+        "bbox": _bbox([footprint]),
+        "geometry": _geometry(footprint),
+        "properties": properties(record),
+    }
+
+
+def _dump(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _bbox(footprints: list[Polygon | MultiPolygon]) -> list[float]:
+    """West, south, east, north; west > east across the date line (RFC 7946, 5.2)."""
+    parts = [part for footprint in footprints for part in _parts(footprint)]
+    return list(geometry_bounds(MultiPolygon(parts)))
+
+
+def _parts(footprint: Polygon | MultiPolygon) -> list[Polygon]:
+    return list(footprint.geoms) if isinstance(footprint, MultiPolygon) else [footprint]
+
+
+def _rounded(footprint: Polygon | MultiPolygon) -> Polygon | MultiPolygon:
+    """Round to `DECIMALS`, shells counter-clockwise; parts that vanish are left out."""
+    parts = [
+        orient(Polygon(_round_ring(part.exterior), [_round_ring(hole) for hole in part.interiors]))
+        for part in _parts(footprint)
+    ]
+    kept = [part for part in parts if part.area > 0] or parts[:1]
+    return kept[0] if len(kept) == 1 else MultiPolygon(kept)
+
+
+def _round_ring(ring: shapely.LinearRing) -> np.ndarray[Any, np.dtype[np.float64]]:
+    points = np.round(shapely.get_coordinates(ring), DECIMALS) + 0.0  # no negative zeros
+    repeated = np.zeros(len(points), dtype=bool)
+    repeated[1:] = (points[1:] == points[:-1]).all(axis=1)
+    kept = points[~repeated]
+    return kept if len(kept) >= 4 else points
+
+
+def _geometry(footprint: Polygon | MultiPolygon) -> dict[str, Any]:
+    polygons = [
+        [shapely.get_coordinates(ring).tolist() for ring in (part.exterior, *part.interiors)]
+        for part in _parts(footprint)
+    ]
+    if isinstance(footprint, MultiPolygon):
+        return {"type": "MultiPolygon", "coordinates": polygons}
+    return {"type": "Polygon", "coordinates": polygons[0]}

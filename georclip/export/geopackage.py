@@ -1,0 +1,105 @@
+"""Hits as a GeoPackage that QGIS opens with its style. Loads geopandas.
+
+Version 1.2, which GDAL 3.6 (Debian 12's QGIS) opens without a warning. The style lies in the
+table `layer_styles`, as QGIS's own "save style in database" writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+import geopandas
+import pandas as pd
+import pyogrio
+
+from georclip.export.geodataframe import to_geodataframe
+from georclip.export.records import Hits, as_hits
+from georclip.export.style import hits_qml
+from georclip.values import SearchResult
+
+LAYER = "hits"
+GEOMETRY_COLUMN = "geom"
+
+_DATASET_OPTIONS = {"VERSION": "1.2"}
+
+
+def write_geopackage(result: SearchResult | Hits, path: Path) -> None:
+    """Write the layer `hits` and its style to a new file.
+
+    Args:
+        result: What to write.
+        path: A file that does not exist, ending in .gpkg.
+    """
+    hits = as_hits(result)
+    metadata = {name: str(value) for name, value in asdict(hits.provenance).items() if value}
+    write_layer(to_geodataframe(hits), path, LAYER, metadata=metadata)
+    qml = hits_qml([record.score for record in hits.records])
+    write_styles({LAYER: ("georclip hits", qml)}, path)
+
+
+def write_layer(
+    frame: geopandas.GeoDataFrame,
+    path: Path,
+    layer: str,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    append: bool = False,
+) -> None:
+    """Write areas as one layer of multipolygons.
+
+    Args:
+        frame: The features, EPSG:4326.
+        path: The file, ending in .gpkg; it may hold other layers.
+        layer: Name of the layer.
+        metadata: Kept with the layer.
+        append: Add to a layer that is there.
+    """
+    pyogrio.write_dataframe(
+        frame,
+        path,
+        layer=layer,
+        driver="GPKG",
+        geometry_type="MultiPolygon",
+        promote_to_multi=True,
+        append=append,
+        layer_metadata=dict(metadata) if metadata else None,
+        dataset_options=None if path.exists() else _DATASET_OPTIONS,
+        layer_options=None if append else {"GEOMETRY_NAME": GEOMETRY_COLUMN},
+    )
+
+
+def write_styles(styles: Mapping[str, tuple[str, str]], path: Path) -> None:
+    """Add QGIS styles that are applied when a layer is opened.
+
+    Args:
+        styles: Layer to (name of the style, QML).
+        path: A GeoPackage that holds the layers.
+    """
+    now = pd.Timestamp(datetime.now(UTC)).floor("ms")
+    rows = [
+        {
+            "f_table_catalog": "",
+            "f_table_schema": "",
+            "f_table_name": layer,
+            "f_geometry_column": GEOMETRY_COLUMN,
+            "styleName": name,
+            "styleQML": qml,
+            "styleSLD": "",
+            "useAsDefault": True,
+            "description": "",
+            "owner": "",
+            "ui": None,
+            "update_time": now,
+        }
+        for layer, (name, qml) in styles.items()
+    ]
+    pyogrio.write_dataframe(
+        pd.DataFrame(rows),
+        path,
+        layer="layer_styles",
+        driver="GPKG",
+        layer_options={"FID": "id", "ASPATIAL_VARIANT": "GPKG_ATTRIBUTES"},
+    )

@@ -1,0 +1,159 @@
+"""Hits read back from a file that georclip wrote, to be written in another format."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from georclip.errors import ExportError
+from georclip.export.records import OPTIONAL, PROPERTIES, HitRecord, Hits, Kind, Provenance
+from georclip.export.writing import format_of
+
+if TYPE_CHECKING:
+    import geopandas
+
+
+def read_hits(path: Path) -> Hits:
+    """Read hits, best first.
+
+    Args:
+        path: FILE.geojson, .geojsonseq, .gpkg or .parquet, written by georclip.
+
+    Raises:
+        ExportError: Missing, unreadable, or no hits of georclip.
+    """
+    if not path.is_file():
+        raise ExportError(f"there is no file {path}: name hits that georclip wrote")
+    format = format_of(path)
+    if format not in _READERS:
+        raise ExportError(f"hits cannot be read from {path}: give one of {', '.join(_READERS)}")
+    try:
+        hits = _READERS[format](path)
+    except ExportError:
+        raise
+    except Exception as error:  # parsers and GDAL's drivers raise what they like
+        reason = " ".join(str(error).split())
+        raise ExportError(f"{path} cannot be read as {format}: {reason}") from error
+    records = tuple(sorted(hits.records, key=lambda record: record.rank))
+    return Hits(records=records, provenance=hits.provenance)
+
+
+def _read_geojson(path: Path) -> Hits:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(document, dict) or not isinstance(document.get("features"), list):
+        raise ExportError(f"{path} is no FeatureCollection: give hits that georclip wrote")
+    found = _from_features(document["features"], path)
+    return Hits(records=found, provenance=_provenance(document.get("georclip")))
+
+
+def _read_geojsonseq(path: Path) -> Hits:
+    text = path.read_text(encoding="utf-8").replace("\x1e", "\n")
+    features = [json.loads(line) for line in text.split("\n") if line.strip()]
+    return Hits(records=_from_features(features, path), provenance=Provenance())
+
+
+def _read_gpkg(path: Path) -> Hits:
+    import geopandas
+    import pyogrio
+
+    from georclip.export.geopackage import LAYER
+
+    frame = geopandas.read_file(path, layer=LAYER)
+    metadata = pyogrio.read_info(path, layer=LAYER).get("layer_metadata")
+    return Hits(records=_from_frame(frame, path), provenance=_provenance(metadata))
+
+
+def _read_geoparquet(path: Path) -> Hits:
+    import geopandas
+
+    frame = geopandas.read_parquet(path)
+    return Hits(
+        records=_from_frame(frame, path), provenance=_provenance(frame.attrs.get("georclip"))
+    )
+
+
+_READERS: Mapping[str, Callable[[Path], Hits]] = {
+    "geojson": _read_geojson,
+    "geojsonseq": _read_geojsonseq,
+    "gpkg": _read_gpkg,
+    "geoparquet": _read_geoparquet,
+}
+
+
+def _from_features(features: Iterable[Any], path: Path) -> tuple[HitRecord, ...]:
+    import shapely
+
+    return tuple(
+        _record(
+            item["properties"], shapely.from_geojson(json.dumps(item["geometry"])), f"{path}: {i}"
+        )
+        for i, item in enumerate(features, start=1)
+    )
+
+
+def _from_frame(frame: geopandas.GeoDataFrame, path: Path) -> tuple[HitRecord, ...]:
+    rows = frame.drop(columns=frame.geometry.name).to_dict("records")
+    return tuple(
+        _record(row, footprint, f"{path}: {number}")
+        for number, (row, footprint) in enumerate(zip(rows, frame.geometry, strict=True), start=1)
+    )
+
+
+def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:  # noqa: ANN401
+    """Check one hit's properties and footprint; `where` names it in errors."""
+    parts: dict[str, Any] = {}
+    for name, kind in PROPERTIES.items():
+        if name not in values:
+            raise ExportError(f"feature {where} has no {name}: give hits that georclip wrote")
+        value = values[name]
+        if _is_null(value):
+            if name not in OPTIONAL:
+                raise ExportError(f"feature {where} has no value of {name}: it is no hit")
+            parts[name] = None
+        else:
+            parts[name] = _convert(value, kind, f"{where}: {name}")
+    if footprint is None or footprint.geom_type not in ("Polygon", "MultiPolygon"):
+        raise ExportError(f"feature {where} is no area: give hits that georclip wrote")
+    if footprint.geom_type == "MultiPolygon" and len(footprint.geoms) == 1:
+        footprint = footprint.geoms[0]
+    return HitRecord(**parts, footprint=footprint)
+
+
+def _is_null(value: object) -> bool:
+    # pandas' missing values (NaN, NaT) are the only ones unlike themselves
+    return value is None or value != value
+
+
+def _convert(value: Any, kind: Kind, where: str) -> float | int | str | datetime:  # noqa: ANN401
+    try:
+        if kind == "time":
+            return _time(value)
+        if kind == "text":
+            return str(value)
+        number = float(value)
+        if not math.isfinite(number):
+            raise ValueError("not finite")
+        return int(number) if kind == "int" else number
+    except (TypeError, ValueError) as error:
+        raise ExportError(f"feature {where} is {value!r}, which is no {kind}: {error}") from error
+
+
+def _time(value: Any) -> datetime:  # noqa: ANN401
+    stamp = datetime.fromisoformat(value) if isinstance(value, str) else value.to_pydatetime()
+    return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
+
+
+def _provenance(member: object) -> Provenance:
+    """What a file says about where its hits come from, as far as it does."""
+    known = member if isinstance(member, Mapping) else {}
+    rows = str(known.get("rows_considered", ""))
+    return Provenance(
+        query=str(known.get("query") or ""),
+        encoder=str(known.get("encoder") or ""),
+        rows_considered=int(rows) if rows.isdecimal() else None,
+        version=str(known.get("version") or ""),
+    )

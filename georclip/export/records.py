@@ -1,0 +1,189 @@
+"""What every exporter writes: one record a hit, made from a search or read from a file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import georclip
+from georclip.values import Hit, Query, Scene, SearchResult
+
+if TYPE_CHECKING:
+    from shapely import MultiPolygon, Polygon
+
+Kind = Literal["int", "float", "text", "time"]
+Property = int | float | str | None
+
+PROPERTIES: Mapping[str, Kind] = {
+    "rank": "int",
+    "score": "float",
+    "rank_score": "float",
+    "confidence": "float",
+    "scene": "text",
+    "uri": "text",
+    "scene_id": "text",
+    "acquired": "time",
+    "col_off": "int",
+    "row_off": "int",
+    "width": "int",
+    "height": "int",
+    "scale": "float",
+    "gsd_m": "float",
+    "valid_fraction": "float",
+    "chip_id": "text",
+}
+"""A hit's properties in the order in which they are written, and what each holds."""
+
+OPTIONAL = frozenset({"confidence", "acquired"})
+"""Properties that may be null."""
+
+_DECIMALS = 7
+"""Of scores and sizes in text formats: what float32 holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HitRecord:
+    """A hit as it is written: the contract's properties, and the footprint.
+
+    Attributes:
+        rank: From 1.
+        score: Cosine with the stored vector, in [-1, 1].
+        rank_score: What rank sorts by.
+        confidence: In [0, 1], or None.
+        scene: The scene's file name.
+        uri: The scene's absolute path or URL.
+        scene_id: 16 hex digits.
+        acquired: UTC, or None.
+        col_off: First column of the window, px.
+        row_off: First row of the window, px.
+        width: Columns of the window, px.
+        height: Rows of the window, px.
+        scale: Factor on the plan's chip side.
+        gsd_m: Ground metres per pixel at the chip's centre.
+        valid_fraction: Share of usable pixels, in [0, 1].
+        chip_id: Stable over runs, and unique among hits.
+        footprint: EPSG:4326, split at the date line.
+    """
+
+    rank: int
+    score: float
+    rank_score: float
+    confidence: float | None
+    scene: str
+    uri: str
+    scene_id: str
+    acquired: datetime | None
+    col_off: int
+    row_off: int
+    width: int
+    height: int
+    scale: float
+    gsd_m: float
+    valid_fraction: float
+    chip_id: str
+    footprint: Polygon | MultiPolygon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where hits come from; None or "" where a file does not say.
+
+    Attributes:
+        query: The question in words.
+        encoder: Name of the encoder.
+        rows_considered: Chips that passed the filters and were compared.
+        version: The georclip that searched.
+    """
+
+    query: str = ""
+    encoder: str = ""
+    rows_considered: int | None = None
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits:
+    """Everything that an exporter may write.
+
+    Attributes:
+        records: Best first.
+        provenance: Where they come from.
+        scenes: The scenes of the hits, each once, best first; () where hits come from a file,
+            which knows scenes by uri only.
+    """
+
+    records: tuple[HitRecord, ...]
+    provenance: Provenance
+    scenes: tuple[Scene, ...] = ()
+
+
+def as_hits(result: SearchResult | Hits) -> Hits:
+    """Turn the answer to a question into what exporters write; `Hits` pass as they are."""
+    if isinstance(result, Hits):
+        return result
+    scenes = {hit.scene.uri: hit.scene for hit in result.hits}
+    return Hits(
+        records=tuple(_record(hit) for hit in result.hits),
+        provenance=Provenance(
+            query=describe(result.query),
+            encoder=result.encoder.name,
+            rows_considered=result.rows_considered,
+            version=georclip.__version__,
+        ),
+        scenes=tuple(scenes.values()),
+    )
+
+
+def describe(query: Query) -> str:
+    """A question's terms in words, with weights other than 1 as suffixes."""
+    return " + ".join(
+        term.value if term.weight == 1 else f"{term.value}::{term.weight:g}" for term in query.terms
+    )
+
+
+def properties(record: HitRecord) -> dict[str, Property]:
+    """The properties as JSON and CSV take them: times as text, floats rounded.
+
+    Returns:
+        Name to value, in the order of `PROPERTIES`.
+    """
+    return {name: _plain(getattr(record, name)) for name in PROPERTIES}
+
+
+def format_time(instant: datetime | None) -> str | None:
+    """RFC 3339 in UTC with "Z"; fractions of a second only where there are some."""
+    if instant is None:
+        return None
+    utc = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return utc.isoformat().replace("+00:00", "Z")
+
+
+def _plain(value: float | str | datetime | None) -> Property:
+    if isinstance(value, datetime):
+        return format_time(value)
+    return round(value, _DECIMALS) if isinstance(value, float) else value
+
+
+def _record(hit: Hit) -> HitRecord:
+    chip, scene = hit.chip, hit.scene
+    return HitRecord(
+        rank=hit.rank,
+        score=hit.score,
+        rank_score=hit.rank_score,
+        confidence=hit.confidence,
+        scene=scene.name,
+        uri=scene.uri,
+        scene_id=chip.scene_id,
+        acquired=scene.acquired,
+        col_off=chip.window.col_off,
+        row_off=chip.window.row_off,
+        width=chip.window.width,
+        height=chip.window.height,
+        scale=chip.scale,
+        gsd_m=chip.gsd_m,
+        valid_fraction=chip.valid_fraction,
+        chip_id=chip.chip_id,
+        footprint=chip.footprint,
+    )

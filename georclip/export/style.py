@@ -1,0 +1,209 @@
+"""How hits look in QGIS: outlines graduated by score over a dark casing, labelled by rank.
+
+Elements follow what QGIS 3.22 writes; they go into a GeoPackage (QML) and into a project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from xml.etree import ElementTree as ET
+
+QGIS_VERSION = "3.22.0"
+
+_RAMP = ("#a11b9b", "#d6556d", "#f89540", "#feba2c", "#f0f921")
+"""Upper part of matplotlib's "plasma": evenly perceived, told apart by colour-blind people,
+and light enough to stand out from its casing. Last: best."""
+
+_WIDTHS_MM = (0.4, 0.5, 0.6, 0.75, 0.9)
+"""The better, the wider, so that colour does not speak alone."""
+
+_CASING = "15,15,15,190"
+_CASING_MM = 0.6
+_LABEL_CORNER = "closest_point(boundary($geometry), make_point(x_min($geometry), y_max($geometry)))"
+
+
+def hits_qml(scores: Sequence[float]) -> str:
+    """Write the style of a layer of hits.
+
+    Args:
+        scores: Of all hits; their range is what the colours cover.
+
+    Returns:
+        A QML document.
+    """
+    return _document(renderer(scores), labeling())
+
+
+def outline_qml(*, colour: str, width_mm: float) -> str:
+    """Write a style that draws all features with one outline.
+
+    Args:
+        colour: "#rrggbb".
+        width_mm: Of the line, on paper.
+
+    Returns:
+        A QML document.
+    """
+    element = ET.Element("renderer-v2", {"type": "singleSymbol", "symbollevels": "0"})
+    symbols = ET.SubElement(element, "symbols")
+    symbols.append(_outline("0", colour, width_mm))
+    return _document(element)
+
+
+def to_text(element: ET.Element, doctype: str) -> str:
+    """Serialise a document with its doctype, as QGIS does."""
+    ET.indent(element, " ")
+    return f"{doctype}\n{ET.tostring(element, encoding='unicode')}\n"
+
+
+def renderer(scores: Sequence[float]) -> ET.Element:
+    """Graduate outlines by score in equal steps; the best hit is drawn last, on top."""
+    element = ET.Element(
+        "renderer-v2",
+        {
+            "type": "graduatedSymbol",
+            "attr": "score",
+            "graduatedMethod": "GraduatedColor",
+            "symbollevels": "0",
+            "enableorderby": "1",
+            "forceraster": "0",
+        },
+    )
+    ranges = ET.SubElement(element, "ranges")
+    symbols = ET.SubElement(element, "symbols")
+    classes = _classes(scores)
+    first = len(_RAMP) - len(classes)
+    for number, (lower, upper, label) in enumerate(classes):
+        attributes = {"lower": repr(lower), "upper": repr(upper), "symbol": str(number)}
+        ET.SubElement(ranges, "range", {**attributes, "label": label, "render": "true"})
+        symbols.append(_outline(str(number), _RAMP[first + number], _WIDTHS_MM[first + number]))
+    order = ET.SubElement(element, "orderby")
+    clause = ET.SubElement(order, "orderByClause", {"asc": "0", "nullsFirst": "0"})
+    clause.text = '"rank"'
+    return element
+
+
+def _classes(scores: Sequence[float]) -> list[tuple[float, float, str]]:
+    """Lower bound, upper bound and label of each class, worst first."""
+    if not scores or max(scores) - min(scores) < 1e-6:
+        shown = f"{scores[0]:.3f}" if scores else ""
+        return [(-1.0, 1.0, shown)]
+    low, high = min(scores), max(scores)
+    step = (high - low) / len(_RAMP)
+    edges = [low + step * number for number in range(len(_RAMP) + 1)]
+    edges[0], edges[-1] = low - 1e-6, high + 1e-6  # rounding must not lose the ends
+    return [(lower, upper, f"{lower:.3f} – {upper:.3f}") for lower, upper in pairwise(edges)]
+
+
+def _outline(name: str, colour: str, width_mm: float) -> ET.Element:
+    """A fill symbol without fill: a line over a wider, darker one."""
+    symbol = ET.Element(
+        "symbol",
+        {"type": "fill", "name": name, "alpha": "1", "clip_to_extent": "1", "force_rhr": "0"},
+    )
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    for line_colour, line_mm in (
+        (_CASING, width_mm + _CASING_MM),
+        (f"{red},{green},{blue},255", width_mm),
+    ):
+        layer = ET.SubElement(
+            symbol, "layer", {"class": "SimpleLine", "enabled": "1", "locked": "0", "pass": "0"}
+        )
+        options = {
+            "line_color": line_colour,
+            "line_width": f"{line_mm:g}",
+            "line_width_unit": "MM",
+            "line_style": "solid",
+            "joinstyle": "miter",
+            "capstyle": "square",
+        }
+        _add_options(layer, options)
+    return symbol
+
+
+def _add_options(layer: ET.Element, options: Mapping[str, str]) -> None:
+    """Write a symbol layer's options in today's form, and in that of QGIS before 3.20."""
+    today = ET.SubElement(layer, "Option", {"type": "Map"})
+    for name, value in options.items():
+        ET.SubElement(today, "Option", {"type": "QString", "name": name, "value": value})
+        ET.SubElement(layer, "prop", {"k": name, "v": value})
+
+
+def labeling() -> ET.Element:
+    """Label hits with their rank, inside the upper left corner; better ones have precedence."""
+    element = ET.Element("labeling", {"type": "simple"})
+    settings = ET.SubElement(element, "settings", {"calloutType": "simple"})
+    text = {
+        "fieldName": "rank",
+        "isExpression": "0",
+        "fontFamily": "DejaVu Sans",
+        "namedStyle": "Bold",
+        "fontWeight": "75",
+        "fontSize": "11",
+        "fontSizeUnit": "Point",
+        "textColor": "255,255,255,255",
+        "textOpacity": "1",
+        "blendMode": "0",
+        "multilineHeight": "1",
+    }
+    style = ET.SubElement(settings, "text-style", text)
+    buffer = {
+        "bufferDraw": "1",
+        "bufferSize": "1",
+        "bufferSizeUnits": "MM",
+        "bufferColor": "15,15,15,255",
+        "bufferOpacity": "0.85",
+        "bufferNoFill": "0",
+        "bufferJoinStyle": "128",
+        "bufferBlendMode": "0",
+    }
+    ET.SubElement(style, "text-buffer", buffer)
+    placement = {
+        "placement": "6",  # ordered positions around a point
+        "predefinedPositionOrder": "BR,B,R,TR,T,L,BL,TL",
+        "dist": "0.8",
+        "distUnits": "MM",
+        "offsetType": "0",
+        "geometryGenerator": _LABEL_CORNER,
+        "geometryGeneratorEnabled": "1",
+        "geometryGeneratorType": "PointGeometry",
+        "priority": "5",
+    }
+    ET.SubElement(settings, "placement", placement)
+    rendering = {"drawLabels": "1", "obstacle": "0", "displayAll": "0", "upsidedownLabels": "0"}
+    ET.SubElement(settings, "rendering", rendering)
+    settings.append(_better_first())
+    return element
+
+
+def _better_first() -> ET.Element:
+    """Where labels collide, the better hit keeps its own: priority 10 for rank 1, 0 from 11 on."""
+    element = ET.Element("dd_properties")
+    whole = ET.SubElement(element, "Option", {"type": "Map"})
+    ET.SubElement(whole, "Option", {"type": "QString", "name": "name", "value": ""})
+    named = ET.SubElement(whole, "Option", {"type": "Map", "name": "properties"})
+    priority = ET.SubElement(named, "Option", {"type": "Map", "name": "Priority"})
+    for kind, name, value in (
+        ("bool", "active", "true"),
+        ("QString", "expression", 'max(0, 11 - "rank")'),
+        ("int", "type", "3"),
+    ):
+        ET.SubElement(priority, "Option", {"type": kind, "name": name, "value": value})
+    ET.SubElement(whole, "Option", {"type": "QString", "name": "type", "value": "collection"})
+    return element
+
+
+def _document(*parts: ET.Element) -> str:
+    labelled = any(part.tag == "labeling" for part in parts)
+    categories = "Symbology|Labeling" if labelled else "Symbology"
+    element = ET.Element(
+        "qgis",
+        {
+            "version": QGIS_VERSION,
+            "styleCategories": categories,
+            "labelsEnabled": "1" if labelled else "0",
+        },
+    )
+    element.extend(parts)
+    return to_text(element, "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>")

@@ -1,0 +1,117 @@
+"""Hits as rows: CSV with WKT, and a table for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import unicodedata
+from typing import Literal
+
+import shapely
+
+from georclip.export.records import PROPERTIES, HitRecord, Hits, as_hits, format_time, properties
+from georclip.geometry import geometry_bounds
+from georclip.values import SearchResult
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_MIN_NAME_WIDTH = 8
+
+
+def dumps_csv(result: SearchResult | Hits) -> str:
+    """Write hits as CSV: the properties, and the footprint as WKT (EPSG:4326, lon lat).
+
+    Text that a spreadsheet would take for a formula is led by an apostrophe.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([*PROPERTIES, "wkt"])
+    for record in as_hits(result).records:
+        cells = [_cell(value) for value in properties(record).values()]
+        wkt = shapely.to_wkt(record.footprint, rounding_precision=7, trim=True)
+        writer.writerow([*cells, wkt])
+    return text.getvalue()
+
+
+def _cell(value: float | str | None) -> float | str | None:
+    if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
+        return f"'{value}"
+    return value
+
+
+def dumps_table(result: SearchResult | Hits, *, width: int | None = None) -> str:
+    """Write hits as aligned columns for people.
+
+    Args:
+        result: What to show.
+        width: Columns of the terminal: scene names are cut to fit; None cuts nothing.
+
+    Returns:
+        A heading and one line a hit; a single line where there is none.
+    """
+    records = as_hits(result).records
+    if not records:
+        return "no hits\n"
+    heading = ["rank", "score", "scene", "lon", "lat", "side m", "acquired"]
+    aligned: list[Literal["<", ">"]] = [">", ">", "<", ">", ">", ">", "<"]
+    rows = [heading, *(_row(record) for record in records)]
+    if width is not None:
+        others = sum(max(_cells(row[i]) for row in rows) for i in range(len(heading)) if i != 2)
+        room = max(width - others - 2 * (len(heading) - 1), _MIN_NAME_WIDTH)
+        for row in rows:
+            row[2] = _shortened(row[2], room)
+    sides = [max(_cells(row[i]) for row in rows) for i in range(len(heading))]
+    lines = [
+        "  ".join(_padded(*column) for column in zip(row, sides, aligned, strict=True)).rstrip()
+        for row in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _row(record: HitRecord) -> list[str]:
+    lon, lat = centre(record)
+    side_m = math.sqrt(record.width * record.height) * record.gsd_m  # square on the ground
+    acquired = format_time(record.acquired) or "-"
+    return [
+        str(record.rank),
+        f"{record.score:.3f}",
+        "".join(sign if sign.isprintable() else "?" for sign in record.scene),
+        f"{lon:.5f}",
+        f"{lat:.5f}",
+        f"{side_m:.0f}",
+        acquired.removesuffix("T00:00:00Z"),
+    ]
+
+
+def centre(record: HitRecord) -> tuple[float, float]:
+    """Middle of a footprint's bounds: lon, lat in degrees, also over the date line."""
+    west, south, east, north = geometry_bounds(record.footprint)
+    if west > east:
+        east += 360.0
+    lon = (west + east) / 2
+    return (lon - 360.0 if lon > 180.0 else lon), (south + north) / 2
+
+
+def _cells(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1
+        for sign in text
+    )
+
+
+def _shortened(text: str, room: int) -> str:
+    """Cut the middle out of a name, so that its beginning and its suffix stay."""
+    if _cells(text) <= room:
+        return text
+    head, tail = text, text[-(room // 3) :]
+    while tail and _cells(tail) > room // 3:
+        tail = tail[1:]
+    while head and _cells(head) + 1 + _cells(tail) > room:
+        head = head[:-1]
+    return f"{head}…{tail}"
+
+
+def _padded(text: str, side: int, align: Literal["<", ">"]) -> str:
+    blanks = " " * (side - _cells(text))
+    return text + blanks if align == "<" else blanks + text

@@ -1,0 +1,146 @@
+"""What a person typed -> Query: terms with weights, dates, place."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from georclip.errors import QueryError
+from georclip.values import DateRange, Query, Term
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_INSTANT = re.compile(
+    r"(?P<day>\d{4}-\d{2}-\d{2})[Tt ](?P<clock>\d{2}:\d{2}:)(?P<second>\d{2})"
+    r"(?:\.(?P<fraction>\d+))?(?P<offset>[Zz]|[+-]\d{2}:\d{2})",
+    re.ASCII,
+)
+_FORMS = "write for example 2018-10-13, 2018-10-13T15:00:00Z or 2018-01-01/2018-12-31"
+
+
+def build_query(
+    text: str | None = None,
+    *,
+    bbox: Sequence[float] | Sequence[str] | str | None = None,
+    aoi: str | os.PathLike[str] | BaseGeometry | None = None,
+    dates: str | None = None,
+    scenes: str | None = None,
+    k: int = 10,
+    min_confidence: float | None = None,
+) -> Query:
+    """Check a question's parts and put them together.
+
+    Args:
+        text: The sentence, with a weight as its suffix if need be: "ships::0.5".
+        bbox: West, south, east, north in degrees; west > east crosses the date line.
+        aoi: A vector file, any CRS, or a geometry in EPSG:4326. With a bbox, both must hold.
+        dates: RFC 3339 instants or dates: "A/B", "A/..", "../B" or "A".
+        scenes: Glob over scene uris and names.
+        k: Most hits.
+        min_confidence: Hits below are left out, in [0, 1].
+
+    Raises:
+        QueryError: A part makes no sense, is empty or out of range; the message says which.
+    """
+    if text is None or not text.strip():
+        raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
+    if isinstance(k, bool) or not isinstance(k, int) or k < 1:
+        raise QueryError(f"-k {k} asks for no hits: give a whole number, 1 or more")
+    if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
+        raise QueryError(f"a confidence of {min_confidence} does not exist: give 0 to 1")
+    if scenes is not None and not scenes.strip():
+        raise QueryError('the scene filter is empty: give a name or a glob such as "*_2018*.tif"')
+    term = parse_term(text)
+    if term.weight < 0:
+        raise QueryError(f"{text!r} only says what is not wanted: add a term that is wanted")
+    area = None
+    if bbox is not None or aoi is not None:
+        from georclip.search.place import find_area  # loads shapely
+
+        area = find_area(bbox=bbox, aoi=aoi)
+    return Query(
+        terms=(term,),
+        k=k,
+        aoi=area,
+        dates=parse_datetime_interval(dates) if dates is not None else None,
+        scenes=scenes,
+        min_confidence=min_confidence,
+    )
+
+
+def parse_term(text: str) -> Term:
+    """Read a sentence and the weight that may follow it after "::".
+
+    Raises:
+        QueryError: No words, or a weight that is no number or zero.
+    """
+    sentence, separator, suffix = text.rpartition("::")
+    if not separator:
+        sentence, suffix = text, "1"
+    sentence = " ".join(sentence.split())
+    if not sentence:
+        raise QueryError(f"the term {text!r} has no words: say what to look for")
+    try:
+        weight = float(suffix)
+    except ValueError:
+        raise QueryError(
+            f'in {text!r} what follows "::" is no weight: write a number, as in "{sentence}::0.5"'
+        ) from None
+    if not math.isfinite(weight) or weight == 0:
+        raise QueryError(f"a weight of {suffix.strip()} in {text!r} means nothing: give another")
+    return Term(kind="text", value=sentence, weight=weight)
+
+
+def parse_datetime_interval(text: str) -> DateRange:
+    """Read a closed interval of time.
+
+    Args:
+        text: "A/B", "A/..", "../B" or "A", where A and B are RFC 3339 instants or dates; an
+            empty end is as open as "..". A bare date is its whole UTC day. "../.." passes
+            every scene that has a time.
+
+    Raises:
+        QueryError: Something else, a day that does not exist, or an end before its start.
+    """
+    parts = [part.strip() for part in text.split("/")]
+    if len(parts) > 2 or (len(parts) == 1 and parts[0] in ("", "..")):
+        raise QueryError(f"{text!r} is no time or interval: {_FORMS}")
+    first, last = parts[0], parts[-1]
+    start = None if first in ("", "..") else _parse_time(first)[0]
+    end = None if last in ("", "..") else _parse_time(last)[1]
+    if start is not None and end is not None and start > end:
+        raise QueryError(f"the interval {text!r} ends before it starts: swap its two times")
+    return DateRange(start=start, end=end)
+
+
+def _parse_time(text: str) -> tuple[datetime, datetime]:
+    """First and last instant, UTC, that an RFC 3339 instant or date covers."""
+    try:
+        if _DATE.fullmatch(text):
+            day = datetime.fromisoformat(text).replace(tzinfo=UTC)
+            return day, day.replace(hour=23, minute=59, second=59, microsecond=999_999)
+        match = _INSTANT.fullmatch(text)
+        if match is not None:
+            instant = _instant(match)
+            return instant, instant
+    except (ValueError, OverflowError) as error:
+        raise QueryError(f"the time {text!r} does not exist ({error}): {_FORMS}") from None
+    if _INSTANT.fullmatch(f"{text}Z"):
+        raise QueryError(f"the time {text!r} does not say its zone: add Z for UTC")
+    raise QueryError(f"{text!r} is no time: {_FORMS}")
+
+
+def _instant(match: re.Match[str]) -> datetime:
+    leap = match["second"] == "60"  # RFC 3339 allows a leap second, datetime does not
+    second = "59" if leap else match["second"]
+    fraction = (match["fraction"] or "0")[:6].ljust(6, "0")
+    offset = "+00:00" if match["offset"] in "Zz" else match["offset"]
+    stamp = f"{match['day']}T{match['clock']}{second}.{fraction}{offset}"
+    instant = datetime.fromisoformat(stamp).astimezone(UTC)
+    return instant + timedelta(seconds=1) if leap else instant
