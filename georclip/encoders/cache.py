@@ -14,13 +14,12 @@ def cache_folder() -> Path:
     named = os.environ.get("GEORCLIP_CACHE")
     if named:
         return Path(named).expanduser()
+    return user_cache() / "georclip"
+
+
+def user_cache() -> Path:
+    """XDG_CACHE_HOME or ~/.cache."""
     base = os.environ.get("XDG_CACHE_HOME")
-    root = Path(base) if base and Path(base).is_absolute() else _home() / ".cache"
-    return root / "georclip"
-
-
-def _home() -> Path:
-    try:
-        return Path.home()
-    except RuntimeError:  # no HOME and no such user: a container's odd uid
-        return Path("/nonexistent")
+    if base and Path(base).is_absolute():
+        return Path(base)
+    return Path(os.path.expanduser("~")) / ".cache"

@@ -154,7 +154,7 @@ def _samples(
     pixels = coarse.repeat(repeat, axis=2).repeat(repeat, axis=3)[:, :, :side, :side]
     noise = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
     pixels = np.where((np.arange(_CHECKED) % 2 == 0)[:, None, None, None], pixels, noise)
-    words = np.array(tokenizer.words)
+    words = np.array([word for word in tokenizer.words if tokenizer.encode(word).known])
     sentences = [" ".join(rng.choice(words, size=1 + number % 12)) for number in range(_CHECKED)]
     return pixels, sentences
 

@@ -1,0 +1,234 @@
+"""open_clip's towers in torch as an `Encoder`. The only file that imports open_clip."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import open_clip
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from georclip.encoders.checkpoints import State, detect_architecture
+from georclip.encoders.preprocessing import check_pixels, unit_rows
+from georclip.errors import EncoderError, QueryError
+from georclip.values import EncoderSpec
+
+CPU_BATCH = 16
+GPU_BATCH = 256
+_TEXT_BATCH = 256
+_MAY_BE_MISSING = {"logit_scale", "logit_bias"}  # only training needs them
+_QUICK = "-quickgelu"
+
+
+def split_architecture(architecture: str) -> tuple[str, str]:
+    """An open_clip name without its activation, and that activation.
+
+    "ViT-B-32-quickgelu" is ("ViT-B-32", "quickgelu"); "ViT-B-32" is ("ViT-B-32", "gelu").
+
+    Raises:
+        EncoderError: open_clip has no such architecture, or it is none of plain CLIP.
+    """
+    name = architecture.removesuffix(_QUICK)
+    config = open_clip.get_model_config(architecture) or open_clip.get_model_config(name)
+    if config is None:
+        near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3, cutoff=0.4)
+        hint = f"; near ones: {', '.join(near)}" if near else ""
+        raise EncoderError(f"open_clip has no architecture {architecture!r}{hint}")
+    if "multimodal_cfg" in config or "hf_model_name" in config["text_cfg"]:
+        raise EncoderError(f"{architecture} is no plain CLIP: georclip does not load it")
+    quick = architecture.endswith(_QUICK) or config.get("quick_gelu", False)
+    return name, "quickgelu" if quick else "gelu"
+
+
+def architecture_size(architecture: str) -> tuple[int, int]:
+    """(dim, image side in px) of an open_clip architecture."""
+    config = open_clip.get_model_config(architecture)
+    return int(config["embed_dim"]), int(config["vision_cfg"]["image_size"])
+
+
+def build_model(architecture: str, *, activation: str, image_size_px: int) -> torch.nn.Module:
+    """An open_clip model with untrained weights, in evaluation mode.
+
+    Made from its configuration and not by `open_clip.create_model`, which logs to the root logger
+    and takes the activation from a tag.
+    """
+    config: dict[str, Any] = open_clip.get_model_config(architecture)
+    config["quick_gelu"] = activation == "quickgelu"
+    config["vision_cfg"]["image_size"] = image_size_px
+    kind = open_clip.CustomTextCLIP if config.pop("custom_text", False) else open_clip.CLIP
+    model: torch.nn.Module = kind(**config)
+    return model.eval()
+
+
+def load_weights(model: torch.nn.Module, state: State, *, architecture: str, where: str) -> None:
+    """Put weights into a model; every tower weight must be there, with its shape.
+
+    Args:
+        model: Of `architecture`.
+        state: Tensor by name.
+        architecture: For the message.
+        where: The file, for the message.
+
+    Raises:
+        EncoderError: The weights are of another architecture; the message names both.
+    """
+    found = detect_architecture(state)
+    own = model.state_dict()
+    missing = [key for key in own if key not in state and key not in _MAY_BE_MISSING]
+    wrong = [key for key in own if key in state and own[key].shape != state[key].shape]
+    wrong = [key for key in wrong if key not in _MAY_BE_MISSING]
+    if missing or wrong or any(key not in own for key in state.keys() - _MAY_BE_MISSING):
+        unknown = [key for key in state if key not in own and key not in _MAY_BE_MISSING]
+        detail = f"{len(missing)} missing, {len(wrong)} of another shape, {len(unknown)} unknown"
+        example = next(iter([*wrong, *missing, *unknown]))
+        raise EncoderError(
+            f"{where} holds {found or 'no CLIP'}, not {architecture}: {detail} "
+            f"(such as {example}); name its architecture with --model"
+        )
+    model.load_state_dict(
+        {key: value for key, value in state.items() if key not in _MAY_BE_MISSING}, strict=False
+    )
+
+
+def choose_device(asked: str) -> torch.device:
+    """The device for "auto", "cpu" or "cuda".
+
+    Raises:
+        EncoderError: CUDA was asked for and is not there.
+    """
+    if asked == "cpu":
+        return torch.device("cpu")
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if asked == "cuda":
+        raise EncoderError("--device cuda: torch finds no CUDA GPU here; use --device cpu")
+    return torch.device("cpu")
+
+
+class OpenClipEncoder:
+    """An `Encoder` over an open_clip model: on a GPU under autocast, on a CPU in float32."""
+
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        spec: EncoderSpec,
+        *,
+        device: torch.device,
+        batch_size: int | None = None,
+    ) -> None:
+        if batch_size is not None and batch_size < 1:
+            raise EncoderError(f"a batch has at least one picture, not {batch_size}")
+        self._spec = spec
+        self._device = device
+        self._model: Any = model.eval().to(device)
+        self._batch_size = batch_size or (GPU_BATCH if device.type == "cuda" else CPU_BATCH)
+        self._tokenizer: Any = open_clip.get_tokenizer(spec.architecture)
+        self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
+        self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What decides its embeddings."""
+        return self._spec
+
+    @property
+    def device(self) -> str:
+        """Where it runs, for people."""
+        if self._device.type == "cuda":
+            return f"{self._device} ({torch.cuda.get_device_name(self._device)})"
+        return "cpu (torch)"
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures encoded at once; halved when a GPU runs out of memory."""
+        return self._batch_size
+
+    def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Embed pictures: uint8 RGB (n, 3, height, width) to unit rows, float32 (n, dim).
+
+        Raises:
+            EncoderError: `pixels` has another shape or dtype, or one picture alone is too much
+                for the GPU.
+        """
+        check_pixels(pixels)
+        out = np.empty((len(pixels), self._spec.dim), dtype=np.float32)
+        start = 0
+        while start < len(pixels):
+            part = pixels[start : start + self._batch_size]
+            try:
+                out[start : start + len(part)] = self._encode_batch(part)
+            except torch.cuda.OutOfMemoryError as error:
+                if self._batch_size == 1:
+                    raise EncoderError(
+                        f"{self.device} has no memory for one picture; use --device cpu"
+                    ) from error
+                torch.cuda.empty_cache()
+                self._batch_size = max(1, min(self._batch_size, len(part)) // 2)
+                continue
+            start += len(part)
+        return unit_rows(out)
+
+    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed sentences as they stand: unit rows, float32 (n, dim).
+
+        Raises:
+            QueryError: A sentence is empty.
+        """
+        if any(not text.strip() for text in texts):
+            raise QueryError("the question is empty: say in words what to look for")
+        out = np.empty((len(texts), self._spec.dim), dtype=np.float32)
+        for start in range(0, len(texts), _TEXT_BATCH):
+            part = list(texts[start : start + _TEXT_BATCH])
+            ids = self._tokenizer(part).to(self._device)  # (batch, context)
+            with self._computing():
+                rows = self._model.encode_text(ids)  # (batch, dim)
+            out[start : start + len(part)] = rows.float().cpu().numpy()
+        return unit_rows(out)
+
+    def unknown_words(self, text: str) -> tuple[str, ...]:
+        """Nothing is unknown to a vocabulary of word parts."""
+        return ()
+
+    def _encode_batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """One batch: (n, 3, height, width) uint8 to (n, dim)."""
+        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
+        with self._computing():
+            rows = self._model.encode_image(self._prepare(batch))
+        array: npt.NDArray[np.float32] = rows.float().cpu().numpy()
+        return array
+
+    def _prepare(self, batch: Tensor) -> Tensor:
+        """Resize to the tower's square and normalise, on the device.
+
+        Rounded and held within [0, 255] after resizing, as Pillow does.
+        """
+        side = self._spec.image_size_px
+        resized = batch.float()  # (batch, 3, height, width)
+        if batch.shape[2:] != (side, side):
+            resized = F.interpolate(
+                resized, size=(side, side), mode="bicubic", antialias=True, align_corners=False
+            )
+            resized = resized.round().clamp(0, 255)
+        return (resized / 255 - self._mean) / self._std
+
+    @contextmanager
+    def _computing(self) -> Iterator[None]:
+        """No gradients; half precision on a GPU; on a CPU torch's faster float32 kernels."""
+        if self._device.type == "cuda":
+            half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+            with torch.inference_mode(), torch.autocast("cuda", dtype=half):
+                yield
+            return
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("medium")
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            torch.set_float32_matmul_precision(before)

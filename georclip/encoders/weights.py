@@ -1,0 +1,111 @@
+"""Weights on this machine, and how they get here. No torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from georclip.encoders.cache import cache_folder, user_cache
+from georclip.encoders.downloading import NotOnServerError, download, unpack_checkpoint
+from georclip.encoders.registry import ModelEntry, WeightsSource
+from georclip.errors import EncoderError
+
+DEFAULT_ENDPOINT = "https://huggingface.co"
+_log = logging.getLogger("georclip")
+
+
+def weights_place(entry: ModelEntry) -> Path:
+    """Where `fetch_weights` puts a model's weights, and a person may copy them to.
+
+    Raises:
+        EncoderError: The model lies in the package.
+    """
+    return cache_folder() / "weights" / entry.name / _source(entry).file_name
+
+
+def find_weights(entry: ModelEntry) -> Path | None:
+    """A model's weights on this machine: georclip's cache, then the hub's own; None if neither.
+
+    A file that is being downloaded has another name and is not found.
+    """
+    source = _source(entry)
+    folder = weights_place(entry).parent
+    names = [Path(name).name for name in source.files] or [source.file_name]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    if source.repo is None:
+        return None
+    snapshots = _hub_cache() / f"models--{source.repo.replace('/', '--')}" / "snapshots"
+    for name in source.files:
+        found = [path for path in snapshots.glob(f"*/{name}") if path.is_file()]
+        if found:
+            return max(found, key=lambda path: path.stat().st_mtime)
+    return None
+
+
+def fetch_weights(entry: ModelEntry) -> Path:
+    """Find a model's weights, or download them with a progress bar.
+
+    Raises:
+        EncoderError: They cannot be downloaded; the message says where to put them by hand.
+    """
+    found = find_weights(entry)
+    if found is not None:
+        return found
+    source = _source(entry)
+    place = weights_place(entry)
+    _log.info("fetching the weights of %s (%s)", entry.name, entry.licence)
+    try:
+        if source.url is not None:
+            archive = download(source.url, place.with_suffix(".zip"))
+            return unpack_checkpoint(archive, place)
+        return _fetch_from_hub(source, place.parent)
+    except OSError as error:
+        raise EncoderError(
+            f"the weights of {entry.name} cannot be fetched from {_origin(source)}: "
+            f"{_reason(error)}; copy the file to {place}, or name it with --weights FILE "
+            f"--model {entry.name}"
+        ) from error
+
+
+def _fetch_from_hub(source: WeightsSource, folder: Path) -> Path:
+    base = f"{_endpoint()}/{source.repo}/resolve/main"
+    for name in source.files:
+        try:
+            return download(f"{base}/{name}", folder / Path(name).name)
+        except NotOnServerError:
+            _log.debug("%s is not in %s", name, source.repo)
+    raise NotOnServerError(f"none of {', '.join(source.files)} is there")
+
+
+def _source(entry: ModelEntry) -> WeightsSource:
+    if entry.weights is None:
+        raise EncoderError(f"{entry.name} lies in the package: there is nothing to fetch")
+    return entry.weights
+
+
+def _origin(source: WeightsSource) -> str:
+    return source.url or f"{_endpoint()}/{source.repo}"
+
+
+def _endpoint() -> str:
+    """The hub, or the mirror that HF_ENDPOINT names."""
+    return os.environ.get("HF_ENDPOINT", DEFAULT_ENDPOINT).rstrip("/")
+
+
+def _hub_cache() -> Path:
+    """Where huggingface_hub keeps files, by its own rules."""
+    for variable in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
+        if os.environ.get(variable):
+            return Path(os.environ[variable]).expanduser()
+    if os.environ.get("HF_HOME"):
+        return Path(os.environ["HF_HOME"]).expanduser() / "hub"
+    return user_cache() / "huggingface" / "hub"
+
+
+def _reason(error: OSError) -> str:
+    """The cause in a few words: urllib wraps what the system said."""
+    cause = getattr(error, "reason", None) or error
+    return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
