@@ -174,8 +174,12 @@ def read_bundle(folder: Path) -> Bundle:
 def spec_from_json(values: dict[str, Any]) -> EncoderSpec:
     """Rebuild a spec from what `dataclasses.asdict` and JSON made of it."""
     known = {field.name for field in fields(EncoderSpec)}
-    kept = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-    return EncoderSpec(**{key: value for key, value in kept.items() if key in known})
+    kept: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in values.items()
+        if key in known
+    }
+    return EncoderSpec(**kept)
 
 
 def _tokenizer_kind(kind: str) -> TokenizerKind:

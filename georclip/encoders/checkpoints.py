@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import re
 import zipfile
@@ -277,16 +278,15 @@ def _signature(state: State) -> _Signature | None:
         dim = state["visual.attnpool.c_proj.weight"].shape[0]
         width = state["visual.layer1.0.conv1.weight"].shape[0]
         blocks = tuple(_count(state, rf"visual\.layer{n}\.(\d+)\.") for n in (1, 2, 3, 4))
-        return (
-            "resnet", dim, width, blocks, 0, _grid(state, "visual.attnpool.positional_embedding") * 32
-        )  # fmt: skip
+        side = _grid(state, "visual.attnpool.positional_embedding") * 32
+        return ("resnet", dim, width, blocks, 0, side)
     return None
 
 
 def _grid(state: State, key: str) -> int:
     """Side of the grid of places, from its learned embedding (one more than the square)."""
     places = state[key].shape[0] if key in state else 1
-    return round(float(places - 1) ** 0.5)
+    return math.isqrt(max(places - 1, 0))
 
 
 def _count(state: State, pattern: str) -> int:

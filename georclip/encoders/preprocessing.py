@@ -83,4 +83,5 @@ def unit_rows(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Scale rows to length 1 in float32: (n, dim) to (n, dim)."""
     rows = np.asarray(vectors, dtype=np.float32)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, np.maximum(lengths, np.float32(1e-12)), dtype=np.float32)
+    scaled: npt.NDArray[np.float32] = rows / np.maximum(lengths, np.float32(1e-12))
+    return scaled

@@ -42,10 +42,13 @@ def encode_with_templates(
     """
     wrong = [template for template in templates if template.count("{}") != 1]
     if wrong or not templates:
-        raise QueryError(f"a template needs one {{}} where the phrase goes: {wrong or 'none given'}")
+        raise QueryError(
+            f"a template needs one {{}} where the phrase goes: {wrong or 'none given'}"
+        )
     if not text.strip():
         raise QueryError("the question is empty: say in words what to look for")
     sentences = [template.replace("{}", text) for template in templates]
     # The phrase alone goes first: known words of a template must not hide that it has none.
     rows = encoder.encode_texts([text, *sentences])[1:]  # (templates, dim)
-    return unit_rows(rows.mean(axis=0, keepdims=True))[0]
+    direction: npt.NDArray[np.float32] = unit_rows(rows.mean(axis=0, keepdims=True))[0]
+    return direction

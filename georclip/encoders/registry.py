@@ -77,7 +77,9 @@ _REMOTECLIP_NOTE = (
     "(--activation gelu tries the other); ground size is an estimate"
 )
 _GEORSCLIP_NOTE = "licence is the repository's, the weights state none; ground size is an estimate"
-_SKYCLIP_NOTE = "activation follows the weights it was tuned from; ground size is an estimate"
+_SKYCLIP_NOTE = (
+    "activation follows the weights it was tuned from (unverified); ground size is an estimate"
+)
 _OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 _SKYSCRIPT = "https://opendatasharing.s3.us-west-2.amazonaws.com/SkyScript/ckpt/"
 

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,22 @@ class RuntimeEncoder:
         self._bundle = bundle
 
     @classmethod
-    def load(cls, folder: Path | str) -> RuntimeEncoder:
+    def load(cls, folder: Path | str, *, name: str | None = None) -> RuntimeEncoder:
         """Open a folder of exported towers.
 
         File sizes are compared with the record now, digests when a tower is first used.
+
+        Args:
+            folder: What `exporting.export_towers` wrote.
+            name: Instead of the name that the folder's spec has.
 
         Raises:
             EncoderError: The folder is no encoder, incomplete, or of a newer format.
         """
         bundle = read_bundle(Path(folder))
         bundle.check_sizes()
+        if name is not None:
+            bundle = replace(bundle, spec=replace(bundle.spec, name=name))
         return cls(bundle)
 
     @property

@@ -109,3 +109,31 @@ def _reason(error: OSError) -> str:
     """The cause in a few words: urllib wraps what the system said."""
     cause = getattr(error, "reason", None) or error
     return str(getattr(cause, "strerror", None) or cause) or type(cause).__name__
+
+
+def remember_checkpoint(sha256: str, path: Path) -> None:
+    """Note where a local checkpoint lies, for searches of the indexes made with it.
+
+    A note that cannot be written is left out: `--weights` names the file then.
+    """
+    note = _note(sha256)
+    try:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        scratch = note.with_name(f"{note.name}.{os.getpid()}")
+        scratch.write_text(str(path.resolve()) + "\n", encoding="utf-8")
+        scratch.replace(note)
+    except OSError as error:
+        _log.debug("the place of %s is not noted: %s", path, error)
+
+
+def recall_checkpoint(sha256: str) -> Path | None:
+    """Where a local checkpoint was when it was last loaded, or None."""
+    try:
+        text = _note(sha256).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Path(text) if text else None
+
+
+def _note(sha256: str) -> Path:
+    return cache_folder() / "checkpoints" / f"{sha256}.txt"
