@@ -80,9 +80,7 @@ def make_hit(rank: int, footprint: Polygon | MultiPolygon = HARBOR, **changes: A
         scale=1.0,
         valid_fraction=1.0,
     )
-    return Hit(
-        rank=rank, score=score, rank_score=score, confidence=None, chip=chip, scene=scene
-    )
+    return Hit(rank=rank, score=score, rank_score=score, confidence=None, chip=chip, scene=scene)
 
 
 def make_result(hits: Sequence[Hit] = (), *, text: str = "harbor with ships") -> SearchResult:

@@ -52,16 +52,18 @@ def write_project(
     check_target(package, overwrite=overwrite)
     rasters, missing = raster_layers(hits, folder=path.resolve().parent)
     for uri in missing:
-        log.warning("the scene %s is not there, and is left out of %s", uri, path)
-    view = choose_view(hits, rasters)
+        log.warning("the scene %s cannot be opened, and is left out of %s", uri, path)
+    view = choose_view(hits, () if missing else rasters)
     title = f"georclip: {hits.provenance.query}" if hits.provenance.query else "georclip hits"
     scores = [record.score for record in hits.records]
     document = project_xml(
         title=title, package=package.name, scores=scores, rasters=rasters, view=view
     )
-    with replacing(package, overwrite=overwrite) as draft:
-        write_geopackage(hits, draft)
-    with replacing(path, overwrite=overwrite) as draft:
+    with (
+        replacing(package, overwrite=overwrite) as package_draft,
+        replacing(path, overwrite=overwrite) as draft,
+    ):
+        write_geopackage(hits, package_draft)
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(f"{path.stem}.qgs", document)
     return package, path
@@ -70,8 +72,13 @@ def write_project(
 def choose_view(hits: Hits, rasters: Sequence[RasterLayer]) -> ProjectView:
     """Choose the project's CRS and the part that it shows first.
 
-    The scenes' own CRS where they share one that is projected, so that pixels stay square and
-    nothing is resampled; else web Mercator, and lon/lat near the poles.
+    Args:
+        hits: What is shown.
+        rasters: All of their scenes, or () where some are unknown.
+
+    Returns:
+        In the scenes' own CRS where they share one that is projected, so that pixels stay as
+        they are; else in web Mercator, or in lon/lat near the poles.
     """
     codes = {raster.crs for raster in rasters}
     footprints = [record.footprint for record in hits.records]

@@ -5,14 +5,18 @@ Written by hand after what QGIS 3.22 writes; QGIS fills in the rest when it open
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
+
+from pyproj import CRS
 
 from georclip.export.geopackage import LAYER
 from georclip.export.rasters import RasterLayer
 from georclip.export.style import QGIS_VERSION, labeling, renderer, to_text
 
+_CODE = re.compile(r"[A-Za-z]+:[0-9A-Za-z]+")
 _DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>"
 
 
@@ -66,19 +70,25 @@ def project_xml(
     for identifier in ids:
         ET.SubElement(order, "layer", {"id": identifier})
     root.append(_properties())
+    root.append(_first_view(view))
     return to_text(root, _DOCTYPE)
 
 
 def _crs(tag: str, crs: str) -> ET.Element:
-    """A CRS by its authority code or WKT; QGIS looks up the rest."""
+    """A CRS: QGIS needs the WKT, and shows the authority code where there is one."""
     element = ET.Element(tag)
-    system = ET.SubElement(element, "spatialrefsys")
-    authority, _, code = crs.partition(":")
-    if authority.isalnum() and code.isalnum():
-        ET.SubElement(system, "authid").text = crs
-    else:
-        ET.SubElement(system, "wkt").text = crs
+    element.append(_spatial_reference(crs))
     return element
+
+
+def _spatial_reference(crs: str) -> ET.Element:
+    system = ET.Element("spatialrefsys")
+    known = CRS.from_user_input(crs)
+    ET.SubElement(system, "wkt").text = known.to_wkt()
+    if _CODE.fullmatch(crs):
+        ET.SubElement(system, "authid").text = crs
+    ET.SubElement(system, "geographicflag").text = str(known.is_geographic).lower()
+    return system
 
 
 def _tree(ids: Sequence[str], names: Sequence[str]) -> ET.Element:
@@ -98,6 +108,16 @@ def _canvas(view: ProjectView) -> ET.Element:
     ET.SubElement(canvas, "rotation").text = "0"
     canvas.append(_crs("destinationsrs", view.crs))
     return canvas
+
+
+def _first_view(view: ProjectView) -> ET.Element:
+    """What a project shows first where no canvas was saved with it, and on "zoom to home"."""
+    element = ET.Element("ProjectViewSettings", {"UseProjectScales": "0"})
+    names = ("xmin", "ymin", "xmax", "ymax")
+    bounds = {name: repr(float(value)) for name, value in zip(names, view.bounds, strict=True)}
+    extent = ET.SubElement(element, "DefaultViewExtent", bounds)
+    extent.append(_spatial_reference(view.crs))
+    return element
 
 
 def _extent(bounds: tuple[float, float, float, float]) -> ET.Element:
@@ -167,22 +187,9 @@ def _raster_renderer(raster: RasterLayer) -> ET.Element:
 
 
 def _add_stretch(element: ET.Element, raster: RasterLayer, tags: Sequence[str]) -> None:
-    """Stretch each band as the encoder saw it; values as they are need no element.
-
-    A stretch of () is unknown: QGIS is asked to find the 2nd and 98th percentile itself.
-    """
+    """Stretch each band as the encoder saw it; values shown as they are need no element."""
     if raster.stretch is None:
         return
-    if not raster.stretch:
-        limits = ET.SubElement(element, "minMaxOrigin")
-        for name, value in (
-            ("limits", "CumulativeCut"),
-            ("extent", "WholeRaster"),
-            ("statAccuracy", "Estimated"),
-            ("cumulativeCutLower", "0.02"),
-            ("cumulativeCutUpper", "0.98"),
-        ):
-            ET.SubElement(limits, name).text = value
     for tag, (low, high) in zip(tags, raster.stretch, strict=False):
         enhancement = ET.SubElement(element, tag)
         ET.SubElement(enhancement, "minValue").text = repr(low)

@@ -1,8 +1,7 @@
 """Scenes as layers of a QGIS project: where QGIS finds them, and how they are shown.
 
 A scene from an index is shown as its encoder saw it: the same bands, the same stretch. Where
-hits come from a file, the raster itself is asked for its bands. Loads rasterio when a local
-raster is there to be asked.
+hits come from a file, the raster itself is asked for its bands. Loads rasterio.
 """
 
 from __future__ import annotations
@@ -11,14 +10,20 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from georclip.export.records import Hits
 from georclip.values import Rendering, Scene
 
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
 _VSI = {"http://": "/vsicurl/http://", "https://": "/vsicurl/https://", "s3://": "/vsis3/"}
 
-_EIGHT_BIT = ("uint8",)
+_URL_SIGNS = "/:?&=%+~@,;!$'()*#"
+_PREVIEW_PX = 512
+"""Longer side of the read from which an unknown stretch is found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +51,11 @@ class RasterLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Description:
-    """What a raster says about itself."""
+    """What a raster says about itself; crs is None without one."""
 
     crs: str | None
     bands: tuple[int, int, int]
-    eight_bit: bool
+    stretch: tuple[tuple[float, float], ...] | None
     alpha: int | None
     palette: tuple[tuple[int, int, int, int], ...]
 
@@ -63,20 +68,14 @@ def raster_layers(hits: Hits, *, folder: Path) -> tuple[list[RasterLayer], list[
         folder: Where the project will lie, absolute.
 
     Returns:
-        The layers, and the uris of scenes that are gone.
+        The layers, and the uris of scenes that cannot be opened.
     """
     known = {scene.uri: scene for scene in hits.scenes}
     names = {record.uri: record.scene for record in hits.records}
     layers: list[RasterLayer] = []
     missing: list[str] = []
     for uri, name in names.items():
-        scene = known.get(uri)
-        local = "://" not in uri and not uri.startswith("/vsi")
-        if local and not Path(uri).exists():
-            missing.append(uri)
-            continue
-        described = _describe(uri) if local else None
-        layer = _layer(scene, described, name=name, source=source_of(uri, folder=folder))
+        layer = _layer(known.get(uri), uri, name=name, source=source_of(uri, folder=folder))
         if layer is None:
             missing.append(uri)
         else:
@@ -89,8 +88,8 @@ def source_of(uri: str, *, folder: Path) -> str:
     for scheme, prefix in _VSI.items():
         if uri.startswith(scheme):
             rest = uri.removeprefix(scheme)
-            return prefix + (rest if scheme == "s3://" else quote(rest, safe="/:?&=%+~@,;!$'()*#"))
-    if "://" in uri or uri.startswith("/vsi"):
+            return prefix + (rest if scheme == "s3://" else quote(rest, safe=_URL_SIGNS))
+    if _is_remote(uri):
         return uri
     try:
         relative = os.path.relpath(uri, folder)
@@ -100,67 +99,92 @@ def source_of(uri: str, *, folder: Path) -> str:
     return relative if relative.startswith("../") else f"./{relative}"
 
 
-def _layer(
-    scene: Scene | None, described: _Description | None, *, name: str, source: str
-) -> RasterLayer | None:
+def _is_remote(uri: str) -> bool:
+    return "://" in uri or uri.startswith("/vsi")
+
+
+def _layer(scene: Scene | None, uri: str, *, name: str, source: str) -> RasterLayer | None:
     """Join what the index and the raster say; None where neither says enough."""
-    crs = scene.crs if scene is not None else described.crs if described is not None else None
+    ask = scene is None or not _is_remote(uri)  # a server is asked only where nothing is known
+    said = _describe(uri, find_stretch=scene is None) if ask else None
+    if ask and said is None:
+        return None
+    crs = scene.crs if scene is not None else said.crs if said is not None else None
     if crs is None:
         return None
-    palette = described.palette if described is not None else ()
+    bands, stretch = (1, 1, 1), None
     if scene is not None:
         bands, stretch = scene.rendering.bands, _stretch(scene.rendering, scene.dtype)
-    elif described is not None:
-        bands, stretch = described.bands, None if described.eight_bit else ()
-    else:
-        return None
+    elif said is not None:
+        bands, stretch = said.bands, said.stretch
     return RasterLayer(
         name=name,
         source=source,
         crs=crs,
         bands=bands,
         stretch=stretch,
-        alpha=described.alpha if described is not None else None,
-        palette=palette,
+        alpha=said.alpha if said is not None else None,
+        palette=said.palette if said is not None else (),
     )
 
 
 def _stretch(rendering: Rendering, dtype: str) -> tuple[tuple[float, float], ...] | None:
     pairs = tuple(zip(rendering.low, rendering.high, strict=True))
-    left_alone = dtype in _EIGHT_BIT and all(pair == (0.0, 255.0) for pair in pairs)
+    left_alone = dtype == "uint8" and all(pair == (0.0, 255.0) for pair in pairs)
     return None if left_alone else pairs
 
 
-def _describe(uri: str) -> _Description | None:
-    """Ask a local raster for its bands; None where it cannot be opened."""
+def _describe(uri: str, *, find_stretch: bool) -> _Description | None:
+    """Ask a raster for its CRS and bands; None where it cannot be opened."""
     import rasterio
-    from rasterio.enums import ColorInterp
     from rasterio.errors import RasterioError
 
     try:
         with rasterio.open(uri) as dataset:
-            meanings: Sequence[ColorInterp] = dataset.colorinterp
-            palette: tuple[tuple[int, int, int, int], ...] = ()
-            if ColorInterp.palette in meanings:
-                entries = dataset.colormap(meanings.index(ColorInterp.palette) + 1)
-                palette = tuple((value, *rgba[:3]) for value, rgba in sorted(entries.items()))
-            crs = dataset.crs
-            code = None if crs is None else crs.to_string()
-            alpha = meanings.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in meanings else None
+            crs = dataset.crs or dataset.gcps[1]
+            meanings = [meaning.name for meaning in dataset.colorinterp]
+            bands = _default_bands(meanings)
+            stretched = find_stretch and dataset.dtypes[0] != "uint8"
             return _Description(
-                crs=code,
-                bands=_default_bands(meanings),
-                eight_bit=dataset.dtypes[0] in _EIGHT_BIT,
-                alpha=alpha,
-                palette=palette,
+                crs=crs.to_string() if crs else None,
+                bands=bands,
+                stretch=_percentiles(dataset, bands) if stretched else None,
+                alpha=meanings.index("alpha") + 1 if "alpha" in meanings else None,
+                palette=_palette(dataset, meanings),
             )
-    except RasterioError:
+    except (RasterioError, OSError):
         return None
 
 
-def _default_bands(meanings: Sequence[object]) -> tuple[int, int, int]:
-    names = [getattr(meaning, "name", "") for meaning in meanings]
-    if all(colour in names for colour in ("red", "green", "blue")):
-        red, green, blue = (names.index(colour) + 1 for colour in ("red", "green", "blue"))
+def _default_bands(meanings: Sequence[str]) -> tuple[int, int, int]:
+    if all(colour in meanings for colour in ("red", "green", "blue")):
+        red, green, blue = (meanings.index(colour) + 1 for colour in ("red", "green", "blue"))
         return red, green, blue
-    return (1, 2, 3) if len(names) >= 3 else (1, 1, 1)
+    return (1, 2, 3) if len(meanings) >= 3 else (1, 1, 1)
+
+
+def _percentiles(
+    dataset: DatasetReader, bands: tuple[int, int, int]
+) -> tuple[tuple[float, float], ...]:
+    """2nd and 98th percentile per band of a decimated read; (0, 1) of a band without values."""
+    import numpy as np
+
+    shrink = max(dataset.width, dataset.height) / _PREVIEW_PX
+    sides = (dataset.height, dataset.width)
+    shape = tuple(max(1, round(side / max(shrink, 1.0))) for side in sides)
+    pairs: list[tuple[float, float]] = []
+    for band in bands:
+        values = dataset.read(band, out_shape=shape, masked=True).compressed()
+        values = values[np.isfinite(values)]
+        low, high = np.percentile(values, (2, 98)) if values.size else (0.0, 1.0)
+        pairs.append((float(low), float(high) if high > low else float(low) + 1.0))
+    return tuple(pairs)
+
+
+def _palette(
+    dataset: DatasetReader, meanings: Sequence[str]
+) -> tuple[tuple[int, int, int, int], ...]:
+    if "palette" not in meanings:
+        return ()
+    entries = dataset.colormap(meanings.index("palette") + 1)
+    return tuple((value, rgba[0], rgba[1], rgba[2]) for value, rgba in sorted(entries.items()))

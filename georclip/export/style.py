@@ -5,17 +5,19 @@ Elements follow what QGIS 3.22 writes; they go into a GeoPackage (QML) and into 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from xml.etree import ElementTree as ET
 
+_NOT_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
 QGIS_VERSION = "3.22.0"
 
-_RAMP = ("#a11b9b", "#d6556d", "#f89540", "#feba2c", "#f0f921")
+_RAMP = ("#c33d80", "#e16462", "#f79044", "#fdb42f", "#f0f921")
 """Upper part of matplotlib's "plasma": evenly perceived, told apart by colour-blind people,
 and light enough to stand out from its casing. Last: best."""
 
-_WIDTHS_MM = (0.4, 0.5, 0.6, 0.75, 0.9)
+_WIDTHS_MM = (0.5, 0.5, 0.6, 0.75, 0.9)
 """The better, the wider, so that colour does not speak alone."""
 
 _CASING = "15,15,15,190"
@@ -54,7 +56,8 @@ def outline_qml(*, colour: str, width_mm: float) -> str:
 def to_text(element: ET.Element, doctype: str) -> str:
     """Serialise a document with its doctype, as QGIS does."""
     ET.indent(element, " ")
-    return f"{doctype}\n{ET.tostring(element, encoding='unicode')}\n"
+    text = _NOT_XML.sub("", ET.tostring(element, encoding="unicode"))
+    return f"{doctype}\n{text}\n"
 
 
 def renderer(scores: Sequence[float]) -> ET.Element:
@@ -162,7 +165,7 @@ def labeling() -> ET.Element:
     placement = {
         "placement": "6",  # ordered positions around a point
         "predefinedPositionOrder": "BR,B,R,TR,T,L,BL,TL",
-        "dist": "0.8",
+        "dist": "1.2",
         "distUnits": "MM",
         "offsetType": "0",
         "geometryGenerator": _LABEL_CORNER,

@@ -1,0 +1,126 @@
+"""Open GeoPackages and projects in a headless QGIS, tell what it made of them, draw them.
+
+Run by Debian's own Python, which has QGIS: /usr/bin/python3 tests/qgis_render.py JOB.json
+JOB: a list of {"path": FILE.gpkg or FILE.qgz, "layer": name, "png": FILE or null}. One line of
+JSON per job is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from qgis.core import (
+    QgsApplication,
+    QgsMapRendererParallelJob,
+    QgsMapSettings,
+    QgsProject,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QSize
+
+MESSAGES: list[str] = []
+
+
+def main() -> None:
+    application = QgsApplication([], False)
+    application.initQgis()
+    application.messageLog().messageReceived.connect(
+        lambda message, tag, level: MESSAGES.append(f"{tag}: {message}")
+    )
+    with open(sys.argv[1], encoding="utf-8") as file:
+        jobs = json.load(file)
+    for job in jobs:
+        MESSAGES.clear()
+        project = job["path"].endswith(".qgz")
+        told = open_project(job) if project else open_layer(job)
+        sys.stdout.write(json.dumps(told | {"messages": list(MESSAGES)}) + "\n")
+    sys.stdout.flush()
+    os._exit(0)  # QGIS crashes on a tidy exit where objects outlive the application
+
+
+def open_layer(job: dict) -> dict:
+    """A layer as dragged into QGIS: no style is asked for."""
+    layer = QgsVectorLayer(f"{job['path']}|layername={job['layer']}", job["layer"], "ogr")
+    told = {"valid": layer.isValid(), "hits": about_vector(layer)}
+    if job["png"]:
+        extent = layer.extent()
+        extent.scale(1.1)
+        draw([layer], layer.crs(), extent, job["png"])
+    return told
+
+
+def open_project(job: dict) -> dict:
+    project = QgsProject.instance()
+    read = project.read(job["path"])
+    layers = project.layerTreeRoot().layerOrder()
+    vectors = [layer for layer in layers if isinstance(layer, QgsVectorLayer)]
+    rasters = [layer for layer in layers if not isinstance(layer, QgsVectorLayer)]
+    told = {
+        "valid": read and all(layer.isValid() for layer in layers),
+        "order": [layer.name() for layer in layers],
+        "crs": project.crs().authid(),
+        "title": project.title(),
+        "absolute": project.filePathStorage() == 0,
+        "hits": about_vector(vectors[0]),
+        "rasters": [about_raster(layer) for layer in rasters],
+        "extent": list(project.viewSettings().defaultViewExtent().toRectF().getCoords()),
+    }
+    if job["png"]:
+        draw(layers, project.crs(), project.viewSettings().defaultViewExtent(), job["png"])
+    return told
+
+
+def about_vector(layer: QgsVectorLayer) -> dict:
+    renderer = layer.renderer()
+    graduated = renderer.type() == "graduatedSymbol"
+    settings = layer.labeling().settings() if layer.labeling() else None
+    counts = [0] * len(renderer.ranges()) if graduated else []
+    scores = [f["score"] for f in layer.getFeatures()] if graduated else []
+    for score in scores:
+        for number, found in enumerate(renderer.ranges()):
+            counts[number] += found.lowerValue() <= score <= found.upperValue()
+    return {
+        "features": layer.featureCount(),
+        "crs": layer.crs().authid(),
+        "renderer": renderer.type(),
+        "attribute": renderer.classAttribute() if graduated else "",
+        "classes": counts,
+        "styled": sum(counts) >= len(scores) if graduated else False,
+        "labels": layer.labelsEnabled(),
+        "label_field": settings.fieldName if settings else "",
+        "label_size": settings.format().size() if settings else 0,
+        "label_buffer": settings.format().buffer().enabled() if settings else False,
+        "fields": [field.name() for field in layer.fields()],
+    }
+
+
+def about_raster(layer) -> dict:
+    renderer = layer.renderer()
+    return {
+        "valid": layer.isValid(),
+        "source": layer.source(),
+        "crs": layer.crs().authid(),
+        "renderer": renderer.type() if renderer else "",
+        "bands": renderer.usesBands() if renderer else [],
+    }
+
+
+def draw(layers, crs, extent, png: str) -> None:
+    settings = QgsMapSettings()
+    settings.setLayers(layers)
+    settings.setDestinationCrs(crs)
+    settings.setOutputSize(QSize(900, 700))
+    settings.setOutputDpi(96)
+    settings.setExtent(extent)
+    job = QgsMapRendererParallelJob(settings)
+    job.start()
+    job.waitForFinished()
+    job.renderedImage().save(png)
+
+
+if __name__ == "__main__":
+    main()
