@@ -1,0 +1,436 @@
+"""Scenes, chips, segments and tombstones in SQLite: the only file that speaks SQL.
+
+The journal is SQLite's rollback journal (DELETE), not its write-ahead log: a log needs shared
+memory beside the database, which a read-only folder cannot have and network drives do not
+offer. A reader holds a lock only while it reads, a writer only while it commits; each waits
+for the other up to `_WAIT_S`. A commit is synced before it returns (synchronous=FULL).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from georclip.errors import GeorclipError, IndexCorruptError
+from georclip.index.chiptable import ChipTable
+from georclip.index.files import FileRecord
+from georclip.index.records import IndexedScene, SegmentRecord, scene_from_json, scene_to_json
+from georclip.values import Scene
+
+_WAIT_S = 60.0
+_ROWS_PER_QUERY = 20_000
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO meta VALUES ('format', 1), ('generation', 0), ('next_row', 0),
+    ('next_segment', 1), ('next_scene', 1);
+CREATE TABLE scenes (
+    number INTEGER PRIMARY KEY, scene_id TEXT NOT NULL UNIQUE, uri TEXT NOT NULL UNIQUE,
+    plan_fingerprint TEXT NOT NULL, chip_count INTEGER NOT NULL, digest TEXT NOT NULL,
+    skipped TEXT NOT NULL, indexed_at TEXT NOT NULL, record TEXT NOT NULL
+);
+CREATE TABLE chips (
+    "row" INTEGER PRIMARY KEY, chip_id TEXT NOT NULL UNIQUE,
+    scene INTEGER NOT NULL REFERENCES scenes(number),
+    col_off INTEGER NOT NULL, row_off INTEGER NOT NULL,
+    width INTEGER NOT NULL, height INTEGER NOT NULL,
+    gsd_m REAL NOT NULL, scale REAL NOT NULL, valid_fraction REAL NOT NULL,
+    footprint BLOB NOT NULL
+);
+CREATE INDEX chips_by_scene ON chips (scene);
+CREATE TABLE segments (
+    number INTEGER PRIMARY KEY, first_row INTEGER NOT NULL, row_count INTEGER NOT NULL
+);
+CREATE TABLE segment_files (
+    segment INTEGER NOT NULL REFERENCES segments(number) ON DELETE CASCADE,
+    name TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
+    PRIMARY KEY (segment, name)
+) WITHOUT ROWID;
+CREATE TABLE tombstones ("row" INTEGER PRIMARY KEY);
+"""
+
+_SCENE_COLUMNS = "number, plan_fingerprint, chip_count, skipped, digest, indexed_at, record"
+_CHIP_COLUMNS = "chip_id, col_off, row_off, width, height, gsd_m, scale, valid_fraction, footprint"
+
+
+class Catalog:
+    """The database of one index. One thread at a time."""
+
+    def __init__(self, path: Path, *, writable: bool) -> None:
+        """Open a catalog that exists.
+
+        Raises:
+            IndexCorruptError: It is missing or damaged.
+            GeorclipError: It cannot be opened here.
+        """
+        self._path = path
+        self._depth = 0
+        if not path.is_file():
+            raise IndexCorruptError(f"{path} is missing; {_MEND}")
+        mode = "rw" if writable else "ro"
+        with self._explained():
+            self._db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=_WAIT_S,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        try:
+            self._prepare(writable=writable)
+        except GeorclipError:
+            self._db.close()
+            raise
+
+    def _prepare(self, *, writable: bool) -> None:
+        self._all("PRAGMA foreign_keys = ON")
+        self._all("PRAGMA cache_size = -65536")
+        if writable:
+            self._all("PRAGMA synchronous = FULL")
+            self._all("PRAGMA journal_mode = DELETE")
+        if self._meta("format") != 1:
+            raise IndexCorruptError(f"{self._path} is of another format than index.json; {_MEND}")
+
+    @classmethod
+    def create(cls, path: Path) -> Catalog:
+        """Make an empty catalog and open it for writing."""
+        with sqlite3.connect(path) as db:
+            db.executescript(_SCHEMA)
+        db.close()
+        return cls(path, writable=True)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Everything inside becomes visible at once, or not at all."""
+        self._all("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._all("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
+            self._all("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.rollback()
+            raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Every read inside sees one state, whatever a writer does; keep it short."""
+        if self._db.in_transaction:
+            yield
+            return
+        self._all("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.rollback()
+
+    def generation(self) -> int:
+        """Counts commits."""
+        return self._meta("generation")
+
+    def take_number(self, key: str, count: int = 1) -> int:
+        """Reserve `count` numbers ("next_row", "next_segment", "next_scene"); the first of them."""
+        first = self._meta(key)
+        self._all("UPDATE meta SET value = value + ? WHERE key = ?", (count, key))
+        return first
+
+    def peek_number(self, key: str) -> int:
+        """The number that `take_number` would give."""
+        return self._meta(key)
+
+    # Scenes
+
+    def scenes(self) -> tuple[IndexedScene, ...]:
+        """Every scene, by uri."""
+        return self._scenes("ORDER BY uri", ())
+
+    def scene_by(
+        self, *, uri: str | None = None, scene_id: str | None = None
+    ) -> IndexedScene | None:
+        """The scene with this uri, or else with this scene_id."""
+        found = self._scenes("WHERE uri = ?", (uri,)) if uri is not None else ()
+        if not found and scene_id is not None:
+            found = self._scenes("WHERE scene_id = ?", (scene_id,))
+        return found[0] if found else None
+
+    def scenes_by_number(self, numbers: Iterable[int]) -> dict[int, IndexedScene]:
+        """Scenes by their numbers; unknown ones are left out."""
+        where = "WHERE number IN (SELECT value FROM json_each(?))"
+        return {found.number: found for found in self._scenes(where, (_as_list(numbers),))}
+
+    def _scenes(self, where: str, values: tuple[object, ...]) -> tuple[IndexedScene, ...]:
+        found = self._all(f"SELECT {_SCENE_COLUMNS} FROM scenes {where}", values)
+        try:
+            return tuple(_read_scene(entry) for entry in found)
+        except (ValueError, KeyError, TypeError) as error:
+            raise IndexCorruptError(f"{self._path} holds a damaged scene; {_MEND}") from error
+
+    def add_scene(self, indexed: IndexedScene) -> None:
+        """Enter a scene; its chips follow."""
+        self._all(
+            "INSERT INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                indexed.number,
+                indexed.scene.scene_id,
+                indexed.scene.uri,
+                indexed.plan_fingerprint,
+                indexed.chip_count,
+                indexed.digest,
+                json.dumps(dict(indexed.skipped)),
+                indexed.indexed_at.isoformat(),
+                scene_to_json(indexed.scene),
+            ),
+        )
+
+    def update_scene(self, number: int, scene: Scene) -> None:
+        """Record a scene's uri, name and time anew; its chips stay."""
+        self._all(
+            "UPDATE scenes SET uri = ?, record = ? WHERE number = ?",
+            (scene.uri, scene_to_json(scene), number),
+        )
+
+    def remove_scene(self, number: int) -> None:
+        """Take out a scene and its chips; their rows become tombstones."""
+        self._all('INSERT INTO tombstones SELECT "row" FROM chips WHERE scene = ?', (number,))
+        self._all("DELETE FROM chips WHERE scene = ?", (number,))
+        self._all("DELETE FROM scenes WHERE number = ?", (number,))
+
+    # Chips
+
+    def add_chips(self, scene: int, first_row: int, chips: ChipTable) -> None:
+        """Enter chips at rows from `first_row` on, in their order."""
+        rows = zip(
+            range(first_row, first_row + len(chips)),
+            chips.chip_ids,
+            repeat(scene),
+            *chips.windows.T.tolist(),
+            *chips.measures.T.tolist(),
+            chips.footprints,
+            strict=False,
+        )
+        places = ", ".join("?" * 11)
+        with self._explained():
+            self._db.executemany(f"INSERT INTO chips VALUES ({places})", rows)
+
+    def chip_count(self) -> int:
+        """Chips of all scenes."""
+        return self._number("SELECT count(*) FROM chips")
+
+    def footprints(self, rows: npt.NDArray[np.int64]) -> list[bytes]:
+        """WKB of the footprints of rows, in their order.
+
+        Raises:
+            GeorclipError: A row is no longer there.
+        """
+        return [entry[0] for entry in self._of_rows("footprint", rows)]
+
+    def chip_ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
+        """Ids of the chips of rows, in their order."""
+        return [entry[0] for entry in self._of_rows("chip_id", rows)]
+
+    def chips(self, rows: npt.NDArray[np.int64]) -> tuple[ChipTable, list[int]]:
+        """Chips of rows in their order, and the numbers of their scenes."""
+        found = self._of_rows(f"scene, {_CHIP_COLUMNS}", rows)
+        return _read_chips([entry[1:] for entry in found]), [entry[0] for entry in found]
+
+    def row_of(self, chip_id: str) -> int | None:
+        """The row of a chip."""
+        found = self._all('SELECT "row" FROM chips WHERE chip_id = ?', (chip_id,))
+        return int(found[0][0]) if found else None
+
+    def chips_between(
+        self, first: int, end: int
+    ) -> tuple[npt.NDArray[np.int64], list[int], ChipTable]:
+        """Chips with rows in [first, end): rows ascending, scene numbers, chips."""
+        found = self._all(
+            f'SELECT "row", scene, {_CHIP_COLUMNS} FROM chips '
+            'WHERE "row" >= ? AND "row" < ? ORDER BY "row"',
+            (first, end),
+        )
+        rows = np.array([entry[0] for entry in found], dtype=np.int64)
+        return rows, [entry[1] for entry in found], _read_chips([entry[2:] for entry in found])
+
+    def _of_rows(self, columns: str, rows: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
+        """Columns of chips in the order of `rows`."""
+        wanted = rows.tolist()
+        found: dict[int, tuple[Any, ...]] = {}
+        for start in range(0, len(wanted), _ROWS_PER_QUERY):
+            some = _as_list(wanted[start : start + _ROWS_PER_QUERY])
+            for entry in self._all(
+                f'SELECT "row", {columns} FROM chips '
+                'WHERE "row" IN (SELECT value FROM json_each(?))',
+                (some,),
+            ):
+                found[entry[0]] = entry[1:]
+        try:
+            return [found[row] for row in wanted]
+        except KeyError as error:
+            raise GeorclipError(
+                f"row {error} is no longer in {self._path.parent}: "
+                "the index was changed meanwhile; ask again"
+            ) from error
+
+    def renumber(self, old_rows: npt.NDArray[np.int64], first_row: int) -> None:
+        """Give every chip a new row: `old_rows` in their order, from `first_row` on."""
+        self._all("CREATE TEMP TABLE renumbered (old INTEGER PRIMARY KEY, new INTEGER NOT NULL)")
+        new_rows = range(first_row, first_row + len(old_rows))
+        with self._explained():
+            self._db.executemany(
+                "INSERT INTO renumbered VALUES (?, ?)",
+                zip(old_rows.tolist(), new_rows, strict=True),
+            )
+        self._all('UPDATE chips SET "row" = (SELECT new FROM renumbered WHERE old = chips."row")')
+        self._all("DROP TABLE renumbered")
+        self._all("DELETE FROM tombstones")
+
+    # Segments and tombstones
+
+    def segments(self) -> tuple[SegmentRecord, ...]:
+        """Segments in order of their rows."""
+        files: dict[int, list[FileRecord]] = {}
+        for number, name, size, sha256 in self._all(
+            "SELECT segment, name, bytes, sha256 FROM segment_files ORDER BY name"
+        ):
+            record = FileRecord(name=name, bytes=size, sha256=sha256)
+            files.setdefault(number, []).append(record)
+        found = self._all("SELECT number, first_row, row_count FROM segments ORDER BY first_row")
+        return tuple(
+            SegmentRecord(
+                number=number,
+                first_row=first,
+                row_count=count,
+                files=tuple(files.get(number, ())),
+            )
+            for number, first, count in found
+        )
+
+    def add_segment(self, segment: SegmentRecord) -> None:
+        """Enter a segment whose files are on disk and synced."""
+        self._all(
+            "INSERT INTO segments VALUES (?, ?, ?)",
+            (segment.number, segment.first_row, segment.row_count),
+        )
+        for file in segment.files:
+            self._all(
+                "INSERT INTO segment_files VALUES (?, ?, ?, ?)",
+                (segment.number, file.name, file.bytes, file.sha256),
+            )
+
+    def drop_segments(self, segments: Iterable[SegmentRecord], *, with_tombstones: bool) -> None:
+        """Take segments out; their tombstones too where no other segment takes over their rows."""
+        for segment in segments:
+            self._all("DELETE FROM segments WHERE number = ?", (segment.number,))
+            if with_tombstones:
+                self._all(
+                    'DELETE FROM tombstones WHERE "row" >= ? AND "row" < ?',
+                    (segment.first_row, segment.end_row),
+                )
+
+    def tombstones(self) -> npt.NDArray[np.int64]:
+        """Rows of chips that were removed, ascending."""
+        found = self._all('SELECT "row" FROM tombstones ORDER BY "row"')
+        return np.fromiter((entry[0] for entry in found), dtype=np.int64, count=len(found))
+
+    def integrity_problems(self, *, full: bool) -> list[str]:
+        """What SQLite finds wrong with its own file; [] when nothing is."""
+        check = "integrity_check" if full else "quick_check"
+        problems = [str(entry[0]) for entry in self._all(f"PRAGMA {check}")]
+        problems += [
+            f"chips of scene {entry[0]} are counted wrongly"
+            for entry in self._all(
+                "SELECT number FROM scenes WHERE chip_count != "
+                "(SELECT count(*) FROM chips WHERE scene = number)"
+            )
+        ]
+        problems += [
+            f"broken reference in {entry[0]}" for entry in self._all("PRAGMA foreign_key_check")
+        ]
+        return [problem for problem in problems if problem != "ok"]
+
+    def vacuum(self) -> None:
+        """Give unused pages back to the file system."""
+        self._all("VACUUM")
+
+    def _meta(self, key: str) -> int:
+        return self._number("SELECT value FROM meta WHERE key = ?", (key,))
+
+    def _number(self, sql: str, values: Sequence[object] = ()) -> int:
+        found = self._all(sql, values)
+        if not found:
+            raise IndexCorruptError(f"{self._path} lacks an entry that it must have; {_MEND}")
+        return int(found[0][0])
+
+    def _all(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        with self._explained():
+            return self._db.execute(sql, values).fetchall()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _explain(self._path, error) from error
+
+
+_MEND = "restore the folder from a copy, or index the scenes again into a new one"
+
+
+def _explain(path: Path, error: sqlite3.Error) -> GeorclipError:
+    """An error of SQLite in one line for people."""
+    name = getattr(error, "sqlite_errorname", "") or ""
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return GeorclipError(
+            f"{path} stayed locked by another process for {_WAIT_S:.0f} s; try again when it is done"
+        )
+    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
+        return GeorclipError(
+            f"cannot open or write {path} ({error}); check the folder's permissions "
+            "(after a crash, the next opening needs to write there once)"
+        )
+    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
+        return GeorclipError(f"cannot write {path} ({error}); check the disk's free space")
+    if isinstance(error, sqlite3.IntegrityError):
+        return IndexCorruptError(
+            f"{path}: two chips or scenes would share a key ({error}); "
+            "nothing was changed; run `georclip verify --full`"
+        )
+    return IndexCorruptError(f"{path} is damaged ({error}); {_MEND}")
+
+
+def _read_scene(entry: tuple[Any, ...]) -> IndexedScene:
+    number, fingerprint, chip_count, skipped, digest, indexed_at, record = entry
+    return IndexedScene(
+        scene=scene_from_json(record),
+        number=number,
+        plan_fingerprint=fingerprint,
+        chip_count=chip_count,
+        skipped=json.loads(skipped),
+        digest=digest,
+        indexed_at=datetime.fromisoformat(indexed_at).astimezone(UTC),
+    )
+
+
+def _read_chips(entries: list[tuple[Any, ...]]) -> ChipTable:
+    return ChipTable(
+        chip_ids=tuple(entry[0] for entry in entries),
+        windows=np.array([entry[1:5] for entry in entries], dtype=np.int64).reshape(-1, 4),
+        measures=np.array([entry[5:8] for entry in entries], dtype=np.float64).reshape(-1, 3),
+        footprints=tuple(entry[8] for entry in entries),
+    )
+
+
+def _as_list(numbers: Iterable[int]) -> str:
+    return json.dumps(list(numbers))
