@@ -1,10 +1,10 @@
 """georclip: text-to-place search over satellite and aerial scenes.
 
-    import georclip
-    index = georclip.create_index("georclip-index", model="starter")
-    index.add("scene.tif")
-    result = index.search("harbor with ships", bbox=(-76.8, 34.6, -76.5, 34.8), k=20)
-    result.to_geodataframe()
+import georclip
+index = georclip.create_index("georclip-index", model="starter")
+index.add("scene.tif")
+result = index.search("harbor with ships", bbox=(-76.8, 34.6, -76.5, 34.8), k=20)
+result.to_geodataframe()
 """
 
 from __future__ import annotations

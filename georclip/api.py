@@ -247,9 +247,7 @@ class Index:
         self.close()
 
 
-def open_index(
-    path: PathLike, *, weights: PathLike | None = None, device: str = "auto"
-) -> Index:
+def open_index(path: PathLike, *, weights: PathLike | None = None, device: str = "auto") -> Index:
     """Open an index. It is opened for reading; the first change takes the writer's lock.
 
     Args:

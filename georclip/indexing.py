@@ -44,7 +44,7 @@ class SceneReport:
 
     Attributes:
         scene: The scene as it now stands in the index.
-        outcome: "added", "replaced" (it had changed), "unchanged" or "moved" (same pixels, new uri).
+        outcome: "added", "replaced" (it had changed), "unchanged" or "moved" (to a new uri).
         chips: Chips of this scene in the index.
         skipped: Planned chips left out, by reason.
         elapsed_s: Wall time, s.

@@ -122,7 +122,9 @@ class ChipPlan:
         if not 0.0 <= self.overlap < 1.0:
             raise ValueError(f"overlap must lie in [0, 1), not {self.overlap}")
         if not 0.0 <= self.min_valid_fraction <= 1.0:
-            raise ValueError(f"min_valid_fraction must lie in [0, 1], not {self.min_valid_fraction}")
+            raise ValueError(
+                f"min_valid_fraction must lie in [0, 1], not {self.min_valid_fraction}"
+            )
         if not self.scales or any(not 0 < scale < float("inf") for scale in self.scales):
             raise ValueError(f"scales must be positive numbers, not {self.scales}")
         if (self.unit == "auto") != (self.size == 0) or not 0 <= self.size < float("inf"):

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @click.option(
     "--chip-size",
     metavar="auto|224px|250m",
-    help="Side of a chip. auto: ground that the encoder knows.  [default: the index's own, or auto]",
+    help="Side of a chip; auto: ground that the encoder knows.  [default: auto]",
 )
 @click.option(
     "--overlap", type=float, help="Share of a side that neighbours share.  [default: 0.25]"

@@ -12,17 +12,18 @@ import click
 
 from georclip.api import Index, create_index, open_index
 from georclip.cli.progress import ChipProgress, byte_count, duration
-from georclip.errors import EncoderMismatchError, GeorclipError, QueryError, SceneError
+from georclip.errors import EncoderMismatchError, SceneError
 from georclip.index.store import is_index
 from georclip.indexing import SceneReport, estimate
 from georclip.scenes.access import Access
 from georclip.scenes.chips import resolve_plan
+from georclip.scenes.dates import parse_moment
 from georclip.scenes.scene import open_scene
 from georclip.scenes.sources import find_scenes
-from georclip.search.query import parse_instant
 from georclip.values import ChipPlan, SizeUnit
 
 if TYPE_CHECKING:
+    from datetime import datetime
     from typing import Literal
 
     from georclip.encoders.base import Encoder
@@ -71,12 +72,16 @@ def run(request: IndexRequest) -> None:
     for line in refused:
         click.echo(f"Error: {line}", err=True)
     if found.uris:
-        refused += _dry_run(request, found.uris, access) if request.dry_run else _index(
-            request, found.uris, access
+        refused += (
+            _dry_run(request, found.uris, access)
+            if request.dry_run
+            else _index(request, found.uris, access)
         )
     if refused:
         total = len(found.uris) + len(found.problems)
-        raise SceneError(f"{len(refused)} of {total} scenes refused, see above; the others are done")
+        raise SceneError(
+            f"{len(refused)} of {total} scenes refused, see above; the others are done"
+        )
 
 
 def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
@@ -94,7 +99,7 @@ def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list
                         plan=plan,
                         bands=request.bands,
                         stretch=_stretch(request.stretch),
-                        acquired=parse_instant(request.acquired) if request.acquired else None,
+                        acquired=_acquired(request.acquired),
                         access=access,
                         memory_bytes=request.memory,
                         batch_size=request.batch_size,
@@ -221,6 +226,15 @@ def _stretch(text: str) -> Literal["auto", "none"] | tuple[float, float]:
     if not low < high:
         raise click.UsageError(f"--stretch {text}: write auto, none, or LOW,HIGH such as 0,3000")
     return low, high
+
+
+def _acquired(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = parse_moment(text)
+    if moment is None:
+        raise click.UsageError(f"--datetime {text}: write a time such as 2018-10-13T15:52:00Z")
+    return moment
 
 
 def _line(report: SceneReport) -> str:

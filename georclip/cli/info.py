@@ -39,7 +39,10 @@ def info(index_path: Path, footprints: bool) -> None:
             ("size", byte_count(facts.bytes_on_disk)),
             ("bounds", ",".join(f"{x:.5f}" for x in facts.bounds) if facts.bounds else "-"),
             ("acquired", _dates(facts.first_acquired, facts.last_acquired)),
-            ("encoder", f"{spec.name} ({spec.architecture}, {spec.activation}, {spec.dim} numbers)"),
+            (
+                "encoder",
+                f"{spec.name} ({spec.architecture}, {spec.activation}, {spec.dim} numbers)",
+            ),
             ("weights", f"sha256 {spec.weights_sha256}"),
             ("licence of the weights", spec.licence),
             ("chip plan", _plan(index.plan.size, index.plan.unit, index.plan.overlap)),

@@ -55,7 +55,10 @@ class ByteSize(click.ParamType):
     name = "size"
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> int:
         """Bytes of a size."""
         if isinstance(value, int):
@@ -79,7 +82,10 @@ class Numbers(click.ParamType):
         self.count = count
 
     def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None  # noqa: ANN401
+        self,
+        value: object,
+        param: click.Parameter | None,
+        ctx: click.Context | None,
     ) -> tuple[float, ...]:
         """The numbers of a text."""
         if isinstance(value, tuple):

@@ -44,9 +44,7 @@ class ChipProgress:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(
-                total=total, desc=self.name, unit="chip", leave=False, file=sys.stderr
-            )
+            self._bar = tqdm(total=total, desc=self.name, unit="chip", leave=False, file=sys.stderr)
         self._bar.update(done - self._bar.n)
 
     def _show_line(self, done: int, total: int) -> None:

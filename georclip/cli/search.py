@@ -49,9 +49,7 @@ FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
     type=click.Choice(FORMATS),
     help="Format.  [default: the suffix of -o, or geojson]",
 )
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here."
-)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here.")
 @overwrite_option
 def search(
     text: str,

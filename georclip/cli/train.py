@@ -1,0 +1,136 @@
+"""`georclip train`: captions and pictures to weights."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(
+    epilog="Example: georclip train captions.json --images images -o mine.safetensors "
+    "--from-scratch --ground-size 75,400,2000"
+)
+@click.argument("captions", nargs=-1, required=True, type=click.Path(dir_okay=False))
+@click.option(
+    "--images",
+    "image_dirs",
+    multiple=True,
+    required=True,
+    type=click.Path(file_okay=False),
+    help="Folder of the pictures; once for all caption files, or once for each, in their order.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(dir_okay=False),
+    help="Weights to write (.safetensors); the training record goes beside them.",
+)
+@click.option(
+    "--from-scratch", is_flag=True, help="Start from random weights of georclip's own towers."
+)
+@click.option(
+    "--weights",
+    type=click.Path(dir_okay=False),
+    help="Start from these weights of georclip's own towers instead.",
+)
+@click.option("--architecture", default=None, help="Towers to train.  [default: the starter's]")
+@click.option(
+    "--ground-size",
+    metavar="LOW,TYPICAL,HIGH",
+    help="Ground side of the pictures, m: decides how scenes are cut for this model.",
+)
+@click.option("--image-size", default=128, show_default=True, help="Side the tower takes, px.")
+@click.option(
+    "--view-sizes",
+    metavar="PX,...",
+    default="80,96,112",
+    show_default=True,
+    help="Sides of the training views, each for an equal share of the epochs.",
+)
+@click.option("--epochs", default=30, show_default=True, help="Passes over the pictures.")
+@click.option("--batch-size", default=128, show_default=True, help="Pictures in a step.")
+@click.option("--learning-rate", default=1e-3, show_default=True, help="At its peak.")
+@click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@click.option("--licence", help="Terms of the weights, kept with them.")
+@click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
+@click.option("--resume", is_flag=True, help="Go on with the run that was killed.")
+@click.option("--quiet", is_flag=True, help="No progress bar.")
+def train(
+    captions: tuple[str, ...],
+    image_dirs: tuple[str, ...],
+    output: str,
+    from_scratch: bool,
+    weights: str | None,
+    architecture: str | None,
+    ground_size: str | None,
+    image_size: int,
+    view_sizes: str,
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    licence: str | None,
+    threads: int | None,
+    resume: bool,
+    quiet: bool,
+) -> None:
+    """Train a model on CAPTIONS, files of the RSICD form.
+
+    {"images": [{"filename", "split", "sentences": [{"raw"}], "class"}]}; "class" is optional.
+    The split "train" is learnt; "val" is measured, and chooses what is kept. A checkpoint is
+    written after every epoch: a run that was killed goes on with --resume.
+    """
+    if from_scratch == bool(weights):
+        raise click.UsageError("say either --from-scratch or --weights FILE")
+    if not output.endswith(".safetensors"):
+        raise click.BadParameter("must end in .safetensors", param_hint="--output")
+    ground = _numbers(ground_size, "--ground-size") if ground_size else None
+    if ground is not None and (len(ground) != 3 or not 0 < ground[0] <= ground[1] <= ground[2]):
+        raise click.BadParameter("needs 0 < LOW <= TYPICAL <= HIGH", param_hint="--ground-size")
+
+    from dataclasses import replace
+    from pathlib import Path
+
+    try:
+        import torch
+
+        from georclip.training.loop import train as run
+    except ImportError as error:
+        from georclip.errors import EncoderError
+
+        raise EncoderError(f'{error}: pip install "georclip[train]"') from error
+    from georclip.training.captions import read_captions
+    from georclip.training.settings import TrainSettings
+
+    if threads:
+        torch.set_num_threads(threads)
+    settings = TrainSettings(
+        image_size_px=image_size,
+        view_sizes_px=tuple(round(size) for size in _numbers(view_sizes, "--view-sizes")),
+        ground_size_m=(ground[0], ground[1], ground[2]) if ground else None,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+    )
+    settings = replace(settings, architecture=architecture or settings.architecture)
+    settings = replace(settings, licence=licence or settings.licence)
+    found = read_captions([Path(file) for file in captions], [Path(name) for name in image_dirs])
+    run(
+        found,
+        Path(output),
+        settings,
+        start=Path(weights) if weights else None,
+        resume=resume,
+        quiet=quiet,
+    )
+    click.echo(output)
+
+
+def _numbers(text: str, option: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"{text!r} is not numbers with commas", param_hint=option
+        ) from None

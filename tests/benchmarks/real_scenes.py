@@ -1,0 +1,77 @@
+"""Real scenes through the whole path: what each becomes, and what questions find.
+
+    python -m tests.benchmarks.real_scenes ../shared/data/scenes [-o FOLDER]
+
+Prints a row per scene (indexed, or refused and why), the best hits of each question, and writes
+a contact sheet to look at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import georclip
+from georclip.errors import SceneError
+from tests.benchmarks.contact_sheet import write_contact_sheet
+from tests.benchmarks.machine import print_machine
+
+QUESTIONS = (
+    "a bridge over a river",
+    "farmland with lakes",
+    "dense houses",
+    "harbor with ships",
+    "beach and sea",
+    "a road between hills",
+    "factories beside a river",
+    "a parking lot",
+)
+
+
+def main() -> None:
+    """Index every raster below the folder and ask the questions."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("scenes", type=Path)
+    parser.add_argument("-o", "--output", type=Path, default=Path("runs/real-scenes"))
+    parser.add_argument("--model", default="starter")
+    asked = parser.parse_args()
+    asked.output.mkdir(parents=True, exist_ok=True)
+    print_machine()
+    main_scenes = sorted(asked.scenes.glob("*.tif"))
+    odd_scenes = sorted((asked.scenes / "odd").glob("*.tif"))
+    with index_all(main_scenes, asked.output / "index", asked.model) as index:
+        results = [index.search(question, k=8) for question in QUESTIONS]
+    index_all(odd_scenes, asked.output / "odd-index", asked.model).close()
+    print("\n| question | first hits: scene (score) |\n|---|---|")
+    for result in results:
+        hits = ", ".join(f"{hit.scene.name} ({hit.score:.3f})" for hit in result.hits[:5])
+        print(f"| {result.query.terms[0].value} | {hits} |")
+    sheet = asked.output / f"contact-sheet-{time.strftime('%Y%m%d-%H%M%S')}.png"
+    write_contact_sheet(results, sheet)
+    print(f"\nlook at {sheet}")
+
+
+def index_all(paths: list[Path], folder: Path, model: str) -> georclip.Index:
+    """Index each scene and print a row for it."""
+    index = (
+        georclip.open_index(folder)
+        if (folder / "index.json").exists()
+        else georclip.create_index(folder, model=model)
+    )
+    print("\n| scene | outcome | chips | skipped | s |\n|---|---|---|---|---|")
+    for path in paths:
+        try:
+            report = index.add(path)
+        except SceneError as error:
+            print(f"| {path.name} | refused: {str(error).split(': ', 1)[-1]} | | | |")
+            continue
+        print(
+            f"| {path.name} | {report.outcome} | {report.chips} | {report.skipped} "
+            f"| {report.elapsed_s:.1f} |"
+        )
+    return index
+
+
+if __name__ == "__main__":
+    main()
