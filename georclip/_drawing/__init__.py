@@ -1,0 +1,1 @@
+"""Paints the demo scene: a fictional coast seen from above. Used by `georclip.testing` only."""
