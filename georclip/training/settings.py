@@ -1,0 +1,68 @@
+"""What decides a training run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from georclip.errors import EncoderError
+
+MEAN = (0.485, 0.456, 0.406)
+STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """Everything that decides the weights, besides the data.
+
+    Attributes:
+        architecture: One of georclip's own.
+        image_size_px: Side that the trained tower takes when it is used, px.
+        view_sizes_px: Sides of training views, px, each for an equal share of the epochs. Smaller
+            than image_size_px is right: crops show things larger (Touvron et al. 2019, FixRes).
+        ground_size_m: (low, typical, high) ground side of the pictures, m, or None.
+        epochs: Passes over the training pictures.
+        batch_size: Pictures in a step; a last part that is smaller is left for other epochs.
+        learning_rate: Peak, after warm-up; a cosine takes it to zero.
+        warmup_epochs: Epochs of linear warm-up.
+        weight_decay: On weights, not on norms, biases, embeddings and the temperature.
+        averaging: Decay per step of the running average of weights, which is what is kept.
+        prompt_share: Captions replaced by the name of the picture's class.
+        synonym_share: Phrases that have synonyms and are swapped for one.
+        dropped_share: Words left out of a caption.
+        seed: Of everything random.
+        validate_every: Epochs between figures on the val split.
+        licence: Terms of the weights, in one line.
+    """
+
+    architecture: str = "starter-resnet14-w256"
+    image_size_px: int = 128
+    view_sizes_px: tuple[int, ...] = (80, 96, 112)
+    ground_size_m: tuple[float, float, float] | None = None
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    warmup_epochs: float = 1.0
+    weight_decay: float = 0.1
+    averaging: float = 0.99
+    prompt_share: float = 0.2
+    synonym_share: float = 0.2
+    dropped_share: float = 0.1
+    seed: int = 0
+    validate_every: int = 2
+    licence: str = "as the captions and images that it was trained on"
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise EncoderError(
+                f"{self.epochs} epochs of batches of {self.batch_size}: "
+                "training needs at least 1 epoch and 2 pictures a batch"
+            )
+        if not 0 < self.learning_rate < 1:
+            raise EncoderError(f"a learning rate of {self.learning_rate} is not between 0 and 1")
+        if not self.view_sizes_px or min(self.view_sizes_px + (self.image_size_px,)) < 32:
+            raise EncoderError("pictures must be at least 32 px wide: the tower shrinks by 32")
+
+    def view_size_px(self, epoch: int) -> int:
+        """Side of the training views in an epoch, counted from 0."""
+        share = epoch * len(self.view_sizes_px) // self.epochs
+        return self.view_sizes_px[min(share, len(self.view_sizes_px) - 1)]
