@@ -1,0 +1,89 @@
+"""Chips that show nothing, and pixels that are not there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+Valid = npt.NDArray[np.bool_]
+
+BLANK_SHARE = 0.995
+"""A chip is blank when this share of its valid pixels has one colour, to within one step of
+255 a channel. Calm water varies more than that."""
+SATURATED_SHARE = 0.5
+"""A chip is saturated when this share of its valid pixels is pure black or pure white."""
+_DARKEST, _BRIGHTEST = 2, 253  # JPEG compression lets black and white waver by so much
+_LOOK_PX = 96
+
+
+def is_blank(pixels: Pixels, valid: Valid | None) -> bool:
+    """Say whether a chip is one colour all over.
+
+    Args:
+        pixels: uint8, (3, height, width).
+        valid: bool, (height, width), with at least one True; None: all.
+    """
+    colours = _colours(_thinned(pixels), None if valid is None else _thinned(valid))
+    if colours.shape[1] and (np.ptp(colours, axis=1) > 2).any():
+        around = np.median(colours, axis=1)
+        close = (np.abs(colours - around[:, None]) <= 1).all(axis=0).mean()
+        if close < 0.9:  # far from one colour: the full look would say the same
+            return False
+    colours = _colours(pixels, valid)
+    around = np.median(colours, axis=1).astype(np.int16)
+    close = (np.abs(colours.astype(np.int16) - around[:, None]) <= 1).all(axis=0)
+    return bool(close.mean() >= BLANK_SHARE)
+
+
+def is_saturated(pixels: Pixels, valid: Valid | None) -> bool:
+    """Say whether a chip is to a large part pure black or pure white.
+
+    Args:
+        pixels: uint8, (3, height, width).
+        valid: bool, (height, width), with at least one True; None: all.
+    """
+    dark = pixels.max(axis=0) <= _DARKEST
+    bright = pixels.min(axis=0) >= _BRIGHTEST
+    flat = dark | bright
+    return bool((flat if valid is None else flat[valid]).mean() >= SATURATED_SHARE)
+
+
+def fill_invalid(
+    pixels: Pixels, valid: Valid | None, shape: tuple[int, int]
+) -> tuple[Pixels, Valid]:
+    """Give pixels that are not there the mean colour of those that are.
+
+    Args:
+        pixels: uint8, (3, height, width): as cut, possibly smaller than the chip.
+        valid: bool, (height, width), with at least one True; None: all.
+        shape: (height, width) of the whole chip; what was cut goes in its middle.
+
+    Returns:
+        uint8 (3, *shape) and bool shape, of their own memory.
+    """
+    height, width = pixels.shape[1:]
+    known = np.zeros(shape, dtype=np.bool_)
+    top, left = (shape[0] - height) // 2, (shape[1] - width) // 2
+    middle = slice(top, top + height), slice(left, left + width)
+    known[middle] = True if valid is None else valid
+    filled = np.empty((3, *shape), dtype=np.uint8)
+    filled[:, middle[0], middle[1]] = pixels
+    if not known.all():
+        mean = filled[:, known].mean(axis=1)
+        filled[:, ~known] = np.rint(mean).astype(np.uint8)[:, None]
+    return filled, known
+
+
+def _colours(pixels: Pixels, valid: Valid | None) -> npt.NDArray[np.int16]:
+    """Valid pixels as (3, n)."""
+    chosen = pixels.reshape(3, -1) if valid is None else pixels[:, valid]
+    return chosen.astype(np.int16)
+
+
+def _thinned(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A regular subset of about _LOOK_PX a side of the last two axes."""
+    rows, cols = (max(1, side // _LOOK_PX) for side in array.shape[-2:])
+    return array[..., ::rows, ::cols]

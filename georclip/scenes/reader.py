@@ -1,0 +1,292 @@
+"""A scene's chips with their pixels, in a fixed order, within bounded memory."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from georclip.errors import SceneError
+from georclip.georeference import Georeference
+from georclip.scenes.chips import Level, ResolvedPlan, Run, chip_id, reading_runs, rows_held
+from georclip.scenes.pixels import PixelReader
+from georclip.scenes.quality import fill_invalid, is_blank, is_saturated
+from georclip.scenes.raster import Dataset, open_raster
+from georclip.scenes.strips import Strip, held_bytes
+from georclip.values import Chip, ChipImage, Scene, Window
+
+_ONE_BLOCK_PX = 4_000_000
+"""A compressed file that is one block is worth a note from this size on."""
+_READ_AHEAD_BYTES = 96 * 1024 * 1024
+"""Rows held where memory allows: fewer, longer reads, and the same memory for narrow scenes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkipCounts:
+    """Planned chips that were left out, by reason.
+
+    Attributes:
+        low_valid: Too few valid pixels, or off the Earth.
+        blank: Nearly one colour.
+        saturated: At least half pure black or pure white.
+    """
+
+    low_valid: int = 0
+    blank: int = 0
+    saturated: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.low_valid + self.blank + self.saturated
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedChip:
+    """A chip with its place in the plan.
+
+    Attributes:
+        number: From 0, over all planned chips of the scene, skipped ones included.
+        image: The chip.
+    """
+
+    number: int
+    image: ChipImage
+
+
+class ChipReader:
+    """Reads a scene's chips. The order is a function of scene and plan alone.
+
+    Iterating opens the scene, and may be done once. Rows are read in the order of the file's
+    blocks, once per decimation and column range, into a strip that chips are cut from.
+    """
+
+    def __init__(
+        self,
+        scene: Scene,
+        resolved: ResolvedPlan,
+        *,
+        memory_bytes: int,
+        max_side_px: int,
+        start: int = 0,
+    ) -> None:
+        """Prepare to read.
+
+        Args:
+            scene: From `open_scene`, which has checked what its file may name.
+            resolved: From `resolve_plan` for this scene.
+            memory_bytes: Bound on the rows held. Where they would take more, chips are read
+                window by window, and blocks more than once.
+            max_side_px: Chips are handed out with sides of at most this.
+            start: Planned number to go on from; nothing before it is decoded.
+        """
+        self._scene = scene
+        self._resolved = resolved
+        self._memory_bytes = memory_bytes
+        self._max_side_px = max_side_px
+        self._start = start
+        self._place = Georeference(crs=scene.crs, transform=scene.transform)
+        self._skipped = SkipCounts()
+        self._notes: list[str] = []
+
+    @property
+    def chips_total(self) -> int:
+        """Planned chips in all, before any is skipped."""
+        return self._resolved.chip_count
+
+    @property
+    def skipped(self) -> SkipCounts:
+        """What was left out so far, from `start` on."""
+        return self._skipped
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was out of the ordinary while reading, in words."""
+        return tuple(self._notes)
+
+    def __iter__(self) -> Iterator[PlannedChip]:
+        """Read chips in planned order, without those that are skipped.
+
+        Raises:
+            SceneError: The file cannot be read, or is not what it was when the scene was opened.
+        """
+        uri = self._scene.uri
+        with open_raster(uri) as dataset:
+            self._check_unchanged(dataset)
+            reader = PixelReader(dataset, uri, self._scene.rendering)
+            number = 0
+            for run in reading_runs(self._scene, self._resolved):
+                if number + run.chip_count > self._start:
+                    yield from self._read_run(reader, run, number)
+                number += run.chip_count
+
+    def _check_unchanged(self, dataset: Dataset) -> None:
+        scene = self._scene
+        if (dataset.width, dataset.height, dataset.count) != (
+            scene.width,
+            scene.height,
+            scene.band_count,
+        ):
+            raise SceneError(f"{scene.uri}: has changed since it was opened: index it again")
+        block_height, block_width = dataset.block_shapes[0]
+        if (
+            block_height >= scene.height
+            and block_width >= scene.width
+            and scene.width * scene.height > _ONE_BLOCK_PX
+        ):
+            self._note(
+                "the file is one single block, which is decoded whole for each window read: "
+                "slow, and more memory than asked for; gdal_translate -co TILED=YES helps"
+            )
+
+    def _read_run(self, reader: PixelReader, run: Run, number: int) -> Iterator[PlannedChip]:
+        """Cut a run's chips; `number` is that of its first one."""
+        strip, left = self._strip(reader, run)
+        factor = run.factor
+        earliest = _earliest_rows(run)
+        for (row_off, level_number), keep_from in zip(run.rows, earliest, strict=True):
+            level, columns = run.levels[level_number], run.columns[level_number]
+            number += len(columns)
+            if number <= self._start:
+                continue
+            if strip is not None:
+                end = min(row_off + level.height_px, self._scene.height)
+                strip.hold(keep_from // factor, math.ceil(end / factor))
+            for position, col_off in enumerate(columns, start=number - len(columns)):
+                if position < self._start:
+                    continue
+                window = level.window(self._scene, col_off, row_off)
+                if strip is None:
+                    pixels, valid = self._read_alone(reader, level, window)
+                else:
+                    pixels, valid = _cut(strip, window, left, factor, self._scene)
+                image = self._finish(level, window, pixels, valid)
+                if image is not None:
+                    yield PlannedChip(number=position, image=image)
+
+    def _strip(self, reader: PixelReader, run: Run) -> tuple[Strip | None, int]:
+        """Memory for a run and its first column; None where chips must be read one by one."""
+        scene, factor = self._scene, run.factor
+        offsets = [col for columns in run.columns for col in columns]
+        left = min(offsets) // factor * factor
+        right = max(
+            min(col + level.width_px, scene.width)
+            for level, columns in zip(run.levels, run.columns, strict=True)
+            for col in columns
+        )
+        across = math.ceil((right - left) / factor)
+        needed = math.ceil(rows_held(scene, run.levels, list(run.rows)) / factor) + 2
+        longest = max(max(level.width_px, level.height_px) for level in run.levels) / factor
+        if longest > self._max_side_px or held_bytes(needed, across) > self._memory_bytes:
+            self._note("too little memory for whole rows: read window by window, which is slower")
+            return None, left
+        block = min(reader.dataset.block_shapes[0][0], scene.height) // factor
+        room = min(self._memory_bytes, _READ_AHEAD_BYTES) // held_bytes(1, across)
+        rows = max(needed, min(needed + block, self._memory_bytes // held_bytes(1, across)), room)
+        return Strip(reader, col_off=left, width=right - left, factor=factor, rows=rows), left
+
+    def _read_alone(
+        self, reader: PixelReader, level: Level, window: Window
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+        """Read one window, decimated so that the chip keeps to the longest side allowed."""
+        longest = max(level.width_px, level.height_px)
+        factor = max(float(level.factor), longest / self._max_side_px)
+        shape = max(1, round(window.height / factor)), max(1, round(window.width / factor))
+        area = (window.col_off, window.row_off, window.width, window.height)
+        return reader.read_rendered(area, shape)
+
+    def _finish(
+        self,
+        level: Level,
+        window: Window,
+        pixels: npt.NDArray[np.uint8],
+        valid: npt.NDArray[np.bool_] | None,
+    ) -> ChipImage | None:
+        """Make a chip of cut pixels, or count why not."""
+        fraction = 1.0 if valid is None else float(valid.mean())
+        if fraction == 0.0 or fraction < self._resolved.min_valid_fraction:
+            self._skip(low_valid=1)
+            return None
+        if is_saturated(pixels, valid):
+            self._skip(saturated=1)
+            return None
+        if is_blank(pixels, valid):
+            self._skip(blank=1)
+            return None
+        chip = self._describe(level, window, fraction)
+        if chip is None:
+            self._skip(low_valid=1)
+            return None
+        scale = max(pixels.shape[1] / window.height, pixels.shape[2] / window.width)
+        shape = (
+            max(pixels.shape[1], round(level.height_px * scale)),
+            max(pixels.shape[2], round(level.width_px * scale)),
+        )
+        filled, known = fill_invalid(pixels, valid, shape)
+        return ChipImage(chip=chip, pixels=filled, valid=known)
+
+    def _describe(self, level: Level, window: Window, fraction: float) -> Chip | None:
+        """Place a chip on the ground; None where the CRS does not reach it."""
+        area = (window.col_off, window.row_off, window.width, window.height)
+        try:
+            footprint = self._place.footprint(area)
+        except SceneError:
+            self._note("some chips lie off the Earth: counted as without valid pixels")
+            return None
+        return Chip(
+            chip_id=chip_id(self._scene.scene_id, window, level.scale),
+            scene_id=self._scene.scene_id,
+            window=window,
+            footprint=footprint,
+            gsd_m=self._place.gsd_m(
+                window.col_off + window.width / 2, window.row_off + window.height / 2
+            ),
+            scale=level.scale,
+            valid_fraction=fraction,
+        )
+
+    def _skip(self, *, low_valid: int = 0, blank: int = 0, saturated: int = 0) -> None:
+        counts = self._skipped
+        self._skipped = replace(
+            counts,
+            low_valid=counts.low_valid + low_valid,
+            blank=counts.blank + blank,
+            saturated=counts.saturated + saturated,
+        )
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
+
+
+def read_chips(
+    scene: Scene, resolved: ResolvedPlan, *, memory_bytes: int, max_side_px: int, start: int = 0
+) -> Iterator[ChipImage]:
+    """Read a scene's chips where neither counts nor numbers are wanted; see `ChipReader`."""
+    reader = ChipReader(
+        scene, resolved, memory_bytes=memory_bytes, max_side_px=max_side_px, start=start
+    )
+    for planned in reader:
+        yield planned.image
+
+
+def _earliest_rows(run: Run) -> list[int]:
+    """For each row of chips, the first row that it or a later one still needs, px."""
+    earliest: list[int] = []
+    for row_off, _ in reversed(run.rows):
+        earliest.append(min(row_off, earliest[-1]) if earliest else row_off)
+    return earliest[::-1]
+
+
+def _cut(
+    strip: Strip, window: Window, left: int, factor: int, scene: Scene
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+    """Cut a window out of a strip. At the scene's edge a decimated grid may not fit exactly."""
+    width, height = math.ceil(window.width / factor), math.ceil(window.height / factor)
+    col = min(math.ceil((window.col_off - left) / factor), strip.width - width)
+    last_row = math.ceil(scene.height / factor)
+    row = min(math.ceil(window.row_off / factor), last_row - height)
+    return strip.cut(col, row, width, height)
