@@ -2,6 +2,6 @@
 
 from georclip.export.reading import read_hits
 from georclip.export.records import HitRecord, Hits
-from georclip.export.writing import FORMATS, dumps_hits, write_hits
+from georclip.export.writing import FORMATS, check_output, dumps_hits, write_hits
 
-__all__ = ["FORMATS", "HitRecord", "Hits", "dumps_hits", "read_hits", "write_hits"]
+__all__ = ["FORMATS", "HitRecord", "Hits", "check_output", "dumps_hits", "read_hits", "write_hits"]

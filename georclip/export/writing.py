@@ -41,6 +41,36 @@ def format_of(path: Path) -> str:
     raise ExportError(f"no format has the suffix of {path}: use one of {known}")
 
 
+def check_output(path: Path | None, format: str | None, *, overwrite: bool) -> None:
+    """Refuse, before a search, what could not be written after it.
+
+    Args:
+        path: The file, or None for stdout.
+        format: A name in `FORMATS`; None for what the suffix says, or GeoJSON on stdout.
+        overwrite: A file that is there may be replaced.
+
+    Raises:
+        ExportError: As `write_hits` and `dumps_hits` would.
+    """
+    if path is None:
+        if format in BINARY:
+            suffix = FORMATS[format][0]
+            raise ExportError(f"{format} is no text: name a file, such as -o hits{suffix}")
+        return
+    chosen = format or format_of(path)
+    _check_name(path, chosen)
+    check_target(path, overwrite=overwrite)
+    if chosen == "qgz":
+        check_target(path.with_suffix(".gpkg"), overwrite=overwrite)
+
+
+def _check_name(path: Path, format: str) -> None:
+    if format not in FORMATS:
+        raise _unknown(format)
+    if format in _ONLY_BY_SUFFIX and path.suffix.lower() not in FORMATS[format]:
+        raise ExportError(f"{format} files end in {FORMATS[format][0]}, unlike {path}: rename it")
+
+
 def dumps_hits(result: SearchResult | Hits, format: str, *, width: int | None = None) -> str:
     """Write hits as text, for stdout.
 
@@ -52,9 +82,7 @@ def dumps_hits(result: SearchResult | Hits, format: str, *, width: int | None = 
     Raises:
         ExportError: An unknown format, or one that needs a file.
     """
-    if format in BINARY:
-        suffix = FORMATS[format][0]
-        raise ExportError(f"{format} is no text: name a file, such as -o hits{suffix}")
+    check_output(None, format, overwrite=False)
     if format == "table":
         from georclip.export.tabular import dumps_table
 
@@ -79,15 +107,13 @@ def write_hits(
     Raises:
         ExportError: Unknown format, a file in the way, or a folder that cannot be written.
     """
+    check_output(path, format, overwrite=overwrite)
     chosen = format or format_of(path)
-    if chosen in _ONLY_BY_SUFFIX and path.suffix.lower() not in FORMATS[chosen]:
-        raise ExportError(f"{chosen} files end in {FORMATS[chosen][0]}, unlike {path}: rename it")
     hits = as_hits(result)
     if chosen == "qgz":
         from georclip.export.project import write_project
 
         return write_project(hits, path, overwrite=overwrite)
-    check_target(path, overwrite=overwrite)
     write = _file_writer(chosen)
     with replacing(path, overwrite=overwrite) as draft:
         write(hits, draft)
@@ -105,7 +131,7 @@ def _file_writer(format: str) -> Callable[[Hits, Path], None]:
         return write_geoparquet
 
     def write(hits: Hits, path: Path) -> None:
-        path.write_text(dumps_hits(hits, format), encoding="utf-8", newline="")
+        path.write_bytes(dumps_hits(hits, format).encode("utf-8", "replace"))
 
     return write
 
@@ -121,4 +147,8 @@ def _text_writer(format: str) -> Callable[[SearchResult | Hits], str]:
         return geojson.dumps
     if format == "geojsonseq":
         return geojson.dumps_sequence
-    raise ExportError(f"there is no format {format!r}: use one of {', '.join(FORMATS)}")
+    raise _unknown(format)
+
+
+def _unknown(format: str) -> ExportError:
+    return ExportError(f"there is no format {format!r}: use one of {', '.join(FORMATS)}")

@@ -43,7 +43,10 @@ def search(store: IndexStore, encoder: Encoder, query: Query) -> SearchResult:
             encoder.spec.name,
             ", ".join(unknown),
         )
-    selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
+    with store.snapshot():  # a commit between these questions would move rows
+        selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
+        ranked = store.top(vector, selection.rows, query.k) if len(selection.rows) else []
+        found = store.fetch([row for row, _ in ranked])
     left_out = selection.undated_scenes_left_out
     if left_out:
         log.warning(
@@ -51,8 +54,6 @@ def search(store: IndexStore, encoder: Encoder, query: Query) -> SearchResult:
             left_out,
             " is" if left_out == 1 else "s are",
         )
-    ranked = store.top(vector, selection.rows, query.k) if len(selection.rows) else []
-    found = store.fetch([row for row, _ in ranked])
     hits = tuple(
         Hit(
             rank=rank,
