@@ -24,39 +24,12 @@ from georclip.errors import GeorclipError, IndexCorruptError
 from georclip.index.chiptable import ChipTable
 from georclip.index.files import FileRecord
 from georclip.index.records import IndexedScene, SegmentRecord, scene_from_json, scene_to_json
+from georclip.index.sqlite_errors import MEND, explained
 from georclip.values import Scene
 
+_SCHEMA = Path(__file__).with_name("schema.sql")
 _WAIT_S = 60.0
 _ROWS_PER_QUERY = 20_000
-
-_SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-INSERT INTO meta VALUES ('format', 1), ('generation', 0), ('next_row', 0),
-    ('next_segment', 1), ('next_scene', 1);
-CREATE TABLE scenes (
-    number INTEGER PRIMARY KEY, scene_id TEXT NOT NULL UNIQUE, uri TEXT NOT NULL UNIQUE,
-    plan_fingerprint TEXT NOT NULL, chip_count INTEGER NOT NULL, digest TEXT NOT NULL,
-    skipped TEXT NOT NULL, indexed_at TEXT NOT NULL, record TEXT NOT NULL
-);
-CREATE TABLE chips (
-    "row" INTEGER PRIMARY KEY, chip_id TEXT NOT NULL UNIQUE,
-    scene INTEGER NOT NULL REFERENCES scenes(number),
-    col_off INTEGER NOT NULL, row_off INTEGER NOT NULL,
-    width INTEGER NOT NULL, height INTEGER NOT NULL,
-    gsd_m REAL NOT NULL, scale REAL NOT NULL, valid_fraction REAL NOT NULL,
-    footprint BLOB NOT NULL
-);
-CREATE INDEX chips_by_scene ON chips (scene);
-CREATE TABLE segments (
-    number INTEGER PRIMARY KEY, first_row INTEGER NOT NULL, row_count INTEGER NOT NULL
-);
-CREATE TABLE segment_files (
-    segment INTEGER NOT NULL REFERENCES segments(number) ON DELETE CASCADE,
-    name TEXT NOT NULL, bytes INTEGER NOT NULL, sha256 TEXT NOT NULL,
-    PRIMARY KEY (segment, name)
-) WITHOUT ROWID;
-CREATE TABLE tombstones ("row" INTEGER PRIMARY KEY);
-"""
 
 _SCENE_COLUMNS = "number, plan_fingerprint, chip_count, skipped, digest, indexed_at, record"
 _CHIP_COLUMNS = "chip_id, col_off, row_off, width, height, gsd_m, scale, valid_fraction, footprint"
@@ -75,7 +48,7 @@ class Catalog:
         self._path = path
         self._depth = 0
         if not path.is_file():
-            raise IndexCorruptError(f"{path} is missing; {_MEND}")
+            raise IndexCorruptError(f"{path} is missing; {MEND}")
         mode = "rw" if writable else "ro"
         with self._explained():
             self._db = sqlite3.connect(
@@ -98,14 +71,16 @@ class Catalog:
             self._all("PRAGMA synchronous = FULL")
             self._all("PRAGMA journal_mode = DELETE")
         if self._meta("format") != 1:
-            raise IndexCorruptError(f"{self._path} is of another format than index.json; {_MEND}")
+            raise IndexCorruptError(f"{self._path} is of another format than index.json; {MEND}")
 
     @classmethod
     def create(cls, path: Path) -> Catalog:
         """Make an empty catalog and open it for writing."""
-        with sqlite3.connect(path) as db:
-            db.executescript(_SCHEMA)
-        db.close()
+        db = sqlite3.connect(path)
+        try:
+            db.executescript(_SCHEMA.read_text(encoding="utf-8"))
+        finally:
+            db.close()
         return cls(path, writable=True)
 
     def close(self) -> None:
@@ -176,7 +151,7 @@ class Catalog:
         try:
             return tuple(_read_scene(entry) for entry in found)
         except (ValueError, KeyError, TypeError) as error:
-            raise IndexCorruptError(f"{self._path} holds a damaged scene; {_MEND}") from error
+            raise IndexCorruptError(f"{self._path} holds a damaged scene; {MEND}") from error
 
     def add_scene(self, indexed: IndexedScene) -> None:
         """Enter a scene; its chips follow."""
@@ -370,7 +345,7 @@ class Catalog:
     def _number(self, sql: str, values: Sequence[object] = ()) -> int:
         found = self._all(sql, values)
         if not found:
-            raise IndexCorruptError(f"{self._path} lacks an entry that it must have; {_MEND}")
+            raise IndexCorruptError(f"{self._path} lacks an entry that it must have; {MEND}")
         return int(found[0][0])
 
     def _all(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -382,32 +357,7 @@ class Catalog:
         try:
             yield
         except sqlite3.Error as error:
-            raise _explain(self._path, error) from error
-
-
-_MEND = "restore the folder from a copy, or index the scenes again into a new one"
-
-
-def _explain(path: Path, error: sqlite3.Error) -> GeorclipError:
-    """An error of SQLite in one line for people."""
-    name = getattr(error, "sqlite_errorname", "") or ""
-    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-        return GeorclipError(
-            f"{path} stayed locked by another process for {_WAIT_S:.0f} s; try again when it is done"
-        )
-    if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM")):
-        return GeorclipError(
-            f"cannot open or write {path} ({error}); check the folder's permissions "
-            "(after a crash, the next opening needs to write there once)"
-        )
-    if name.startswith(("SQLITE_FULL", "SQLITE_IOERR")):
-        return GeorclipError(f"cannot write {path} ({error}); check the disk's free space")
-    if isinstance(error, sqlite3.IntegrityError):
-        return IndexCorruptError(
-            f"{path}: two chips or scenes would share a key ({error}); "
-            "nothing was changed; run `georclip verify --full`"
-        )
-    return IndexCorruptError(f"{path} is damaged ({error}); {_MEND}")
+            raise explained(error, self._path, waited_s=_WAIT_S) from error
 
 
 def _read_scene(entry: tuple[Any, ...]) -> IndexedScene:
@@ -424,12 +374,15 @@ def _read_scene(entry: tuple[Any, ...]) -> IndexedScene:
 
 
 def _read_chips(entries: list[tuple[Any, ...]]) -> ChipTable:
-    return ChipTable(
-        chip_ids=tuple(entry[0] for entry in entries),
-        windows=np.array([entry[1:5] for entry in entries], dtype=np.int64).reshape(-1, 4),
-        measures=np.array([entry[5:8] for entry in entries], dtype=np.float64).reshape(-1, 3),
-        footprints=tuple(entry[8] for entry in entries),
-    )
+    try:
+        return ChipTable(
+            chip_ids=tuple(entry[0] for entry in entries),
+            windows=np.array([entry[1:5] for entry in entries], dtype=np.int64).reshape(-1, 4),
+            measures=np.array([entry[5:8] for entry in entries], dtype=np.float64).reshape(-1, 3),
+            footprints=tuple(entry[8] for entry in entries),
+        )
+    except (ValueError, TypeError) as error:
+        raise IndexCorruptError(f"the catalog holds a damaged chip; {MEND}") from error
 
 
 def _as_list(numbers: Iterable[int]) -> str:

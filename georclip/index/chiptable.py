@@ -1,12 +1,12 @@
 """Many chips as columns: what is staged, written to the catalog and read back.
 
-A million chip objects would take gigabytes; the same as arrays and WKB takes some hundred bytes each.
+A million chip objects take gigabytes; the same as arrays and WKB some hundred bytes each.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,12 @@ import numpy.typing as npt
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from georclip.errors import IndexCorruptError
 from georclip.geometry import geometry_bounds
 from georclip.values import Chip, Window
 
 _DIGEST_MODULUS = 1 << 256
+_VERIFY = "run `georclip verify --full` to see which scenes to index again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,17 +53,25 @@ class ChipTable:
 
     def bounds(self) -> npt.NDArray[np.float64]:
         """Bounds of the footprints, (n, 4), degrees; west > east crosses the date line."""
-        return footprint_bounds(shapely.from_wkb(np.array(self.footprints, dtype=object)))
+        return footprint_bounds(shapes_of(self.footprints))
 
-    def chips(self, scene_id: str) -> Iterator[Chip]:
-        """The chips as values."""
-        shapes = shapely.from_wkb(np.array(self.footprints, dtype=object))
+    def chips(self, scene_ids: Iterable[str]) -> Iterator[Chip]:
+        """The chips as values; `scene_ids` names the scene of each.
+
+        Raises:
+            IndexCorruptError: A footprint is damaged.
+        """
         rows = zip(
-            self.chip_ids, self.windows.tolist(), self.measures.tolist(), shapes, strict=True
+            self.chip_ids,
+            scene_ids,
+            self.windows.tolist(),
+            self.measures.tolist(),
+            shapes_of(self.footprints),
+            strict=True,
         )
-        for chip_id, (col, row, width, height), (gsd_m, scale, valid), shape in rows:
+        for chip_id, scene_id, (col, row, width, height), (gsd_m, scale, valid), shape in rows:
             if not isinstance(shape, Polygon | MultiPolygon):
-                raise ValueError(f"the footprint of {chip_id} is no area")
+                raise IndexCorruptError(f"the footprint of {chip_id} is no area; {_VERIFY}")
             yield Chip(
                 chip_id=chip_id,
                 scene_id=scene_id,
@@ -97,6 +107,18 @@ def joined(tables: Sequence[ChipTable]) -> ChipTable:
         measures=np.concatenate([table.measures for table in tables]),
         footprints=tuple(wkb for table in tables for wkb in table.footprints),
     )
+
+
+def shapes_of(footprints: Sequence[bytes]) -> npt.NDArray[np.object_]:
+    """Footprints from WKB, (n,).
+
+    Raises:
+        IndexCorruptError: One is damaged.
+    """
+    try:
+        return np.asarray(shapely.from_wkb(np.array(footprints, dtype=object)))
+    except (shapely.GEOSException, TypeError) as error:
+        raise IndexCorruptError(f"a footprint in the catalog is damaged; {_VERIFY}") from error
 
 
 def footprint_bounds(shapes: npt.NDArray[np.object_]) -> npt.NDArray[np.float64]:

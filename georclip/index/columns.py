@@ -8,6 +8,7 @@ a scene's, not a chip's: the catalog has them, per scene number.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -42,10 +43,10 @@ class SegmentColumns:
         """int64, (n,): numbers of the scenes."""
         self._pages = self._map(PAGES_FILE, np.dtype("<f8"), (pages, 4))
 
-    def _map(self, name: str, dtype: np.dtype, shape: tuple[int, ...]) -> npt.NDArray:
+    def _map(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         path = self._folder / name
         try:
-            column: npt.NDArray = np.load(path, mmap_mode="r", allow_pickle=False)
+            column: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError) as error:
             raise _damaged(path) from error
         if column.shape != shape or column.dtype != dtype:

@@ -6,6 +6,7 @@ that holds it is gone, however it went. The file stays behind, empty, and means 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -16,6 +17,8 @@ from types import TracebackType
 from typing import IO
 
 from georclip.errors import GeorclipError
+
+_TAKEN = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 _WINDOWS_LOCK_OFFSET = 1 << 30
 """Windows locks bytes, and locked bytes cannot be read: one far behind the text is taken."""
@@ -56,6 +59,7 @@ class WriterLock:
 
     Raises:
         GeorclipError: Another process holds it (the message says which, where and since when).
+        OSError: The folder cannot be written, or knows no locks.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,6 +71,8 @@ class WriterLock:
             holder = _read_holder(self._file)
             self._file.close()
             self._file = None
+            if error.errno not in _TAKEN:
+                raise
             raise GeorclipError(
                 f"{path.parent} is being written by {holder}; wait until that is done, or end it"
             ) from error

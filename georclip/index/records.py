@@ -135,13 +135,17 @@ class IndexInfo:
 
 def plan_fingerprint(plan: ChipPlan, rendering: Rendering) -> str:
     """What decides a scene's chips beside its pixels: plan, bands and stretch, as 16 hex digits."""
-    decides = {
-        "plan": dataclasses.asdict(plan),
-        "bands": rendering.bands,
-        "low": [repr(value) for value in rendering.low],
-        "high": [repr(value) for value in rendering.high],
-    }
-    return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
+    decides = (
+        float(plan.size),
+        plan.unit,
+        float(plan.overlap),
+        tuple(float(scale) for scale in plan.scales),
+        float(plan.min_valid_fraction),
+        rendering.bands,
+        tuple(float(value) for value in rendering.low),
+        tuple(float(value) for value in rendering.high),
+    )
+    return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 
 
 def encoder_fingerprint(spec: EncoderSpec) -> str:
@@ -152,8 +156,8 @@ def encoder_fingerprint(spec: EncoderSpec) -> str:
         spec.weights_sha256,
         spec.dim,
         spec.image_size_px,
-        spec.mean,
-        spec.std,
+        tuple(float(value) for value in spec.mean),
+        tuple(float(value) for value in spec.std),
     )
     return hashlib.sha256(repr(decides).encode()).hexdigest()[:16]
 

@@ -14,6 +14,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from georclip.geometry import footprints_pass_aoi
+from georclip.index.chiptable import shapes_of
 from georclip.index.records import IndexedScene, Selection, as_utc, scene_matches
 from georclip.index.segments import Segment
 from georclip.index.view import View
@@ -95,8 +96,7 @@ def _in_area(
     inside, unsure = _by_bounds(bounds, aoi)
     if unsure.any():
         wkb = footprints(positions[unsure] + segment.first_row)
-        shapes = shapely.from_wkb(np.array(wkb, dtype=object))
-        inside[unsure] = footprints_pass_aoi(shapes, aoi)
+        inside[unsure] = footprints_pass_aoi(shapes_of(wkb), aoi)
     return positions[inside]
 
 

@@ -39,14 +39,14 @@ class StagedPart:
         count: Chips in it.
         skipped: Planned chips left out since the scene's beginning, by reason.
         vectors: float16, (count, dim), mapped.
-        chips: Its chips.
+        chips_path: Where its chips are.
     """
 
     last_number: int
     count: int
     skipped: Mapping[str, int]
     vectors: npt.NDArray[np.float16]
-    chips: ChipTable
+    chips_path: Path
 
 
 @dataclass(slots=True)
@@ -154,7 +154,7 @@ class StagingArea:
 
     def chips(self) -> ChipTable:
         """Chips of all parts."""
-        return joined([part.chips for part in self.parts])
+        return joined([_chips_of(part.chips_path) for part in self.parts])
 
     def discard(self) -> None:
         """Remove the scene's parts."""
@@ -204,7 +204,7 @@ class StagingArea:
             count=count,
             skipped={str(reason): int(n) for reason, n in entry["skipped"].items()},
             vectors=np.asarray(mapped),
-            chips=_chips_of(self._chips(number)),
+            chips_path=self._chips(number),
         )
 
     def _vectors(self, number: int) -> Path:

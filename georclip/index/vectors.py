@@ -13,12 +13,15 @@ import math
 import mmap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import faiss
 import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import IndexCorruptError
+
+_faiss: Any = faiss  # its stubs describe the C++ constructors, not those of Python
 
 _GATHER_ROWS = 2_048
 """Selections up to this many rows are scored directly; a scan would look at every bit."""
@@ -94,7 +97,7 @@ class VectorSegment:
         bitmap = np.packbits(wanted, bitorder="little")
         parameters = None
         if len(positions) < count:
-            parameters = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bitmap))
+            parameters = _faiss.SearchParameters(sel=_faiss.IDSelectorBitmap(bitmap))
         asked = min(len(positions), 2 * k + 64)
         scores, found = self._index.search(query[None], asked, params=parameters)
         floor = scores[0, k - 1] - 2 * coarse_error(dim)
@@ -148,7 +151,7 @@ def unit_fp16(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
     norms = np.sqrt(np.einsum("ij,ij->i", wide, wide, dtype=np.float64))
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise ValueError("a vector is zero or not finite")
-    return (wide / norms[:, None].astype(np.float32)).astype(np.float16)
+    return np.asarray((wide / norms[:, None].astype(np.float32)).astype(np.float16))
 
 
 def unit_fp32(stored: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
@@ -173,7 +176,7 @@ def exact_scores(
     wide = stored.astype(np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
     products = np.einsum("ij,j->i", wide, query)
-    return np.clip(products / np.maximum(norms, np.float32(1e-30)), -1.0, 1.0)
+    return np.asarray(np.clip(products / np.maximum(norms, np.float32(1e-30)), -1.0, 1.0))
 
 
 def coarse_error(dim: int) -> np.float32:

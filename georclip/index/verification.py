@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from georclip.errors import IndexCorruptError
 from georclip.index.catalog import Catalog
 from georclip.index.chiptable import digest_text, table_digest
-from georclip.index.files import FileRecord, Layout, sha256_of
-from georclip.index.manifest import Manifest
+from georclip.index.files import FileRecord, Layout, saying_where, sha256_of
+from georclip.index.manifest import Manifest, read_manifest
 from georclip.index.records import SegmentRecord
-from georclip.index.segments import folders_on_disk
-from georclip.index.view import View
+from georclip.index.segments import Segment, folders_on_disk
+from georclip.index.view import View, open_view
 
 _RESTORE = "restore it from a copy, or index its scenes again into a new folder"
 _ROWS_AT_ONCE = 8_192
@@ -33,6 +36,40 @@ class Finding:
     file: str
     problem: str
     advice: str
+
+
+def verify_index(path: Path, *, full: bool) -> tuple[Finding, ...]:
+    """What is wrong with an index, also with one that is too damaged to be opened.
+
+    Args:
+        path: The folder.
+        full: Read every byte; else counts and sizes.
+
+    Returns:
+        () when nothing is.
+
+    Raises:
+        IndexFormatError: There is no index here, or one of a newer format.
+        IndexCorruptError: Manifest or catalog cannot be read at all.
+    """
+    layout = Layout(path.absolute())
+    with saying_where(layout.root, "read"), ExitStack() as stack:
+        manifest = read_manifest(layout)
+        catalog = Catalog(layout.catalog, writable=False)
+        stack.callback(catalog.close)
+        stack.enter_context(catalog.snapshot())
+        findings = [
+            *check_files(layout, manifest, catalog.segments(), full=full),
+            *check_catalog(layout, catalog, full=full),
+        ]
+        try:
+            view = open_view(layout, catalog, manifest.encoder.dim)
+        except IndexCorruptError as error:
+            if not findings:
+                problem, _, advice = str(error).partition("; ")
+                findings.append(Finding(file=layout.root.name, problem=problem, advice=advice))
+            return tuple(findings)
+        return (*findings, *check_rows(layout, catalog, view, full=full))
 
 
 def check_files(
@@ -110,36 +147,53 @@ def _check_contents(layout: Layout, catalog: Catalog, view: View) -> Iterator[Fi
     """Every chip against its vector, its bounds and its scene's digest."""
     digests: defaultdict[int, int] = defaultdict(int)
     for segment in view.segments:
-        record = segment.record
         wrong = 0
-        for start in range(0, record.row_count, _ROWS_AT_ONCE):
-            end = min(start + _ROWS_AT_ONCE, record.row_count)
-            rows, scenes, chips = catalog.chips_between(
-                record.first_row + start, record.first_row + end
-            )
-            live = view.only_live(segment, np.arange(start, end, dtype=np.int64))
-            positions = rows - record.first_row
-            if not np.array_equal(positions, live):
-                wrong += len(np.setxor1d(positions, live))
-                continue
-            owners = np.array(scenes, dtype=np.int64)
-            wrong += int((segment.columns.scenes[positions] != owners).sum())
-            same_bounds = segment.columns.bounds[positions] == chips.bounds()
-            wrong += int((~same_bounds.all(axis=1)).sum())
-            vectors = segment.vectors.codes[positions]
-            for owner in np.unique(owners).tolist():
-                mine = np.flatnonzero(owners == owner).astype(np.int64)
-                digests[owner] += table_digest(chips.take(mine), vectors[mine])
+        for start in range(0, segment.record.row_count, _ROWS_AT_ONCE):
+            end = min(start + _ROWS_AT_ONCE, segment.record.row_count)
+            try:
+                wrong += _compare_rows(catalog, view, segment, start, end, digests)
+            except IndexCorruptError:
+                wrong += 1
         if wrong:
             yield Finding(
-                file=layout.name_of(layout.segment(record.number)),
-                problem=f"{wrong} rows are not those of the catalog",
+                file=layout.name_of(layout.segment(segment.record.number)),
+                problem=f"rows are not those of the catalog ({wrong} at least)",
                 advice=_RESTORE,
             )
     for indexed in catalog.scenes():
         if digest_text(digests[indexed.number]) != indexed.digest:
+            uri = indexed.scene.uri
             yield Finding(
                 file=layout.catalog.name,
-                problem=f"chips or vectors of {indexed.scene.uri} are not what was written",
-                advice=f"remove the scene and index it again: georclip remove {indexed.scene.uri}",
+                problem=f"chips or vectors of {uri} are not what was written",
+                advice=f"georclip remove {uri}, then index it again",
             )
+
+
+def _compare_rows(
+    catalog: Catalog,
+    view: View,
+    segment: Segment,
+    start: int,
+    end: int,
+    digests: defaultdict[int, int],
+) -> int:
+    """Compare positions [start, end) of a segment with the catalog; adds to their digests.
+
+    Returns:
+        How many rows differ.
+    """
+    first = segment.first_row
+    rows, scenes, chips = catalog.chips_between(first + start, first + end)
+    live = view.only_live(segment, np.arange(start, end, dtype=np.int64))
+    positions = rows - first
+    if not np.array_equal(positions, live):
+        return len(np.setxor1d(positions, live))
+    owners = np.array(scenes, dtype=np.int64)
+    wrong = segment.columns.scenes[positions] != owners
+    wrong |= (segment.columns.bounds[positions] != chips.bounds()).any(axis=1)
+    vectors = segment.vectors.codes[positions]
+    for owner in np.unique(owners).tolist():
+        mine = np.flatnonzero(owners == owner).astype(np.int64)
+        digests[owner] += table_digest(chips.take(mine), vectors[mine])
+    return int(wrong.sum())

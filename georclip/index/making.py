@@ -1,0 +1,50 @@
+"""Whether an index can be made at a place."""
+
+from __future__ import annotations
+
+from georclip.errors import GeorclipError, IndexFormatError
+from georclip.index.catalog import Catalog
+from georclip.index.files import Layout
+
+
+def check_free(layout: Layout) -> None:
+    """See that an index can be made here.
+
+    Raises:
+        IndexFormatError: An index or something else is in the way.
+    """
+    root = layout.root
+    if layout.manifest.exists():
+        raise IndexFormatError(f"{root} is an index already; open it, or name another folder")
+    if root.exists() and not root.is_dir():
+        raise IndexFormatError(f"{root} is a file; name a folder for the index")
+    if not root.parent.is_dir():
+        raise IndexFormatError(
+            f"{root.parent} does not exist, so no index can be made at {root}; make it first"
+        )
+    if root.is_dir():
+        strange = sorted({path.name for path in root.iterdir()} - layout.known_names())
+        if strange:
+            raise IndexFormatError(
+                f"{root} is no index and holds other files ({strange[0]}, ...); "
+                "name a new or empty folder for the index"
+            )
+        if _holds_scenes(layout):
+            raise IndexFormatError(
+                f"{layout.manifest} is missing, and the catalog beside it holds scenes: restore it "
+                "from a copy, or name another folder for a new index"
+            )
+
+
+def _holds_scenes(layout: Layout) -> bool:
+    """Whether a catalog is more than what a killed `create` leaves."""
+    if not layout.catalog.exists() or layout.catalog.stat().st_size == 0:
+        return False
+    try:
+        catalog = Catalog(layout.catalog, writable=False)
+        try:
+            return bool(catalog.scenes())
+        finally:
+            catalog.close()
+    except GeorclipError:
+        return True

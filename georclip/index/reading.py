@@ -1,0 +1,233 @@
+"""What can be asked of an index: scenes, rows that pass filters, the best of them, its state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from georclip.errors import EncoderMismatchError, IndexCorruptError, QueryError
+from georclip.index.catalog import Catalog
+from georclip.index.files import Layout, saying_where
+from georclip.index.info import describe
+from georclip.index.manifest import Manifest
+from georclip.index.ranking import top_rows, unit_query
+from georclip.index.records import (
+    IndexedScene,
+    IndexInfo,
+    SceneStatus,
+    Selection,
+    as_utc,
+    encoder_fingerprint,
+)
+from georclip.index.selecting import select_rows
+from georclip.index.sqlite_errors import MEND
+from georclip.index.vectors import unit_fp32
+from georclip.index.verification import Finding, verify_index
+from georclip.index.view import open_view
+from georclip.values import Chip, ChipPlan, DateRange, EncoderSpec, Scene
+
+if TYPE_CHECKING:
+    from shapely.geometry.base import BaseGeometry
+
+
+class IndexReader:
+    """An open index, to be asked; one thread at a time.
+
+    A reader follows what a writer does: every question is answered from the newest state, and
+    `snapshot` holds several to one state.
+    """
+
+    def __init__(self, layout: Layout, manifest: Manifest, catalog: Catalog) -> None:
+        """Not for callers: `IndexStore.create` and `IndexStore.open` make one."""
+        self._layout = layout
+        self._manifest = manifest
+        self._catalog = catalog
+        self._view = open_view(layout, catalog, manifest.encoder.dim)
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._layout.root
+
+    @property
+    def encoder(self) -> EncoderSpec:
+        """What made every vector."""
+        return self._manifest.encoder
+
+    @property
+    def plan(self) -> ChipPlan:
+        """How scenes are cut, as asked when the index was made."""
+        return self._manifest.plan
+
+    def check_encoder(self, spec: EncoderSpec) -> None:
+        """See that an encoder is the one that made the index.
+
+        Raises:
+            EncoderMismatchError: It is another.
+        """
+        own = self.encoder
+        if encoder_fingerprint(spec) != encoder_fingerprint(own):
+            raise EncoderMismatchError(
+                f"{self.path} was made with {_named(own)}, not with {_named(spec)}; use that "
+                "encoder, or index the scenes into another folder (-i) with this one"
+            )
+
+    # Scenes
+
+    def scenes(self) -> tuple[Scene, ...]:
+        """The scenes in the index, by uri."""
+        return tuple(indexed.scene for indexed in self._catalog.scenes())
+
+    def indexed_scenes(self) -> tuple[IndexedScene, ...]:
+        """The scenes with their counts, fingerprints and digests, by uri."""
+        return self._catalog.scenes()
+
+    def chip_count(self, uri: str) -> int:
+        """Chips of one scene; 0 where the index has no such uri."""
+        indexed = self._catalog.scene_by(uri=uri)
+        return 0 if indexed is None else indexed.chip_count
+
+    def scene_status(self, scene: Scene, plan_fingerprint: str) -> SceneStatus:
+        """What indexing a scene would change.
+
+        Returns:
+            "same": nothing. "moved": the same contents are there under another uri
+            (`move_scene` records the new one). "redated": only its time is another
+            (`move_scene` too). "changed": its contents, plan, bands or stretch are others.
+            "new": neither its uri nor its contents are there.
+        """
+        with self._catalog.snapshot():
+            there = self._catalog.scene_by(uri=scene.uri)
+            alike = self._catalog.scene_by(scene_id=scene.scene_id)
+        if alike is None:
+            return "new" if there is None else "changed"
+        if alike.plan_fingerprint != plan_fingerprint:
+            return "changed"
+        if alike.scene.uri != scene.uri:
+            return "moved"
+        return "redated" if _redated(alike.scene, scene) else "same"
+
+    # Questions
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Hold several questions to one state of the index; a writer's commit waits meanwhile."""
+        with self._catalog.snapshot():
+            self._follow()
+            yield
+
+    def select(
+        self,
+        *,
+        aoi: BaseGeometry | None = None,
+        dates: DateRange | None = None,
+        scenes: str | None = None,
+    ) -> Selection:
+        """Rows that pass every filter; without any, all rows.
+
+        Args:
+            aoi: EPSG:4326, split at the date line: footprints that share area with it pass,
+                or touch it where it has none.
+            dates: Closed interval; scenes without a time fail.
+            scenes: Glob over uris and names.
+        """
+        with self.snapshot():
+            needed = dates is not None or scenes is not None
+            return select_rows(
+                self._view,
+                self._catalog.scenes() if needed else (),
+                self._catalog.footprints,
+                aoi=aoi,
+                dates=dates,
+                pattern=scenes,
+            )
+
+    def top(
+        self, query: npt.NDArray[np.float32], rows: npt.NDArray[np.int64] | None, k: int
+    ) -> list[tuple[int, float]]:
+        """The k best rows, best first: exact; equal scores in order of chip_id.
+
+        Args:
+            query: float32, (dim,), any length but zero.
+            rows: Rows to choose from; None is all.
+            k: Most rows wanted; fewer come back where there are not as many.
+
+        Returns:
+            (row, score): cosine with the stored vector, in [-1, 1].
+
+        Raises:
+            QueryError: k is below 1, or the query is zero or not finite.
+            EncoderMismatchError: The query has another length than the vectors.
+        """
+        if k < 1:
+            raise QueryError(f"k must be at least 1, not {k}")
+        unit = unit_query(np.asarray(query), self.encoder.dim)
+        with self._catalog.snapshot():
+            if rows is None:
+                self._follow()
+            wanted = None if rows is None else np.asarray(rows, dtype=np.int64)
+            return top_rows(self._view, unit, wanted, k, self._catalog.chip_ids)
+
+    def fetch(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[tuple[Chip, Scene]]:
+        """Chips and scenes of rows, in their order.
+
+        Raises:
+            GeorclipError: A row is not in the index any more.
+        """
+        wanted = np.asarray(rows, dtype=np.int64)
+        with self._catalog.snapshot():
+            table, numbers = self._catalog.chips(wanted)
+            known = self._catalog.scenes_by_number(set(numbers))
+        if not known.keys() >= set(numbers):
+            raise IndexCorruptError(f"{self._layout.catalog} has chips without a scene; {MEND}")
+        scenes = [known[number].scene for number in numbers]
+        return list(zip(table.chips(scene.scene_id for scene in scenes), scenes, strict=True))
+
+    def row_of(self, chip_id: str) -> int | None:
+        """The row of a chip; None where the index does not hold it."""
+        return self._catalog.row_of(chip_id)
+
+    def vectors(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """Embeddings of rows in their order, as scores see them: float32, (n, dim), unit length."""
+        wanted = np.asarray(rows, dtype=np.int64)
+        ascending, back = np.unique(wanted, return_inverse=True)
+        parts = [
+            unit_fp32(segment.vectors.codes[positions])
+            for segment, positions in self._view.split(ascending)
+        ]
+        parts.append(np.empty((0, self.encoder.dim), dtype=np.float32))
+        return np.concatenate(parts)[back]
+
+    # State
+
+    def info(self) -> IndexInfo:
+        """Counts, sizes, dates and bounds."""
+        with saying_where(self.path, "read"), self.snapshot():
+            return describe(self._layout, self._manifest, self._catalog, self._view)
+
+    def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
+        """What is wrong with the index; () when nothing is. `full` reads every byte."""
+        return verify_index(self.path, full=full)
+
+    def _follow(self) -> None:
+        """Open the newest state where it is not the one at hand."""
+        if self._catalog.generation() != self._view.generation:
+            self._view = open_view(self._layout, self._catalog, self.encoder.dim, self._view)
+
+
+def _redated(known: Scene, now: Scene) -> bool:
+    """Whether a scene's time is given, and another than the one on record."""
+    if now.acquired is None:
+        return False
+    return known.acquired is None or as_utc(known.acquired) != as_utc(now.acquired)
+
+
+def _named(spec: EncoderSpec) -> str:
+    return (
+        f"{spec.name} ({spec.architecture}, {spec.activation}, weights {spec.weights_sha256[:12]})"
+    )
