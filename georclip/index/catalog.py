@@ -12,7 +12,6 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -21,17 +20,19 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import GeorclipError, IndexCorruptError
+from georclip.index.catalog_rows import read_chips, read_scene, scene_row, seal_of
 from georclip.index.chiptable import ChipTable
 from georclip.index.files import FileRecord
-from georclip.index.records import IndexedScene, SegmentRecord, scene_from_json, scene_to_json
+from georclip.index.records import IndexedScene, SegmentRecord
 from georclip.index.sqlite_errors import MEND, explained
-from georclip.values import Scene
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _WAIT_S = 60.0
 _ROWS_PER_QUERY = 20_000
 
-_SCENE_COLUMNS = "number, plan_fingerprint, chip_count, skipped, digest, indexed_at, record"
+_SCENE_COLUMNS = (
+    "number, scene_id, uri, plan_fingerprint, chip_count, digest, skipped, indexed_at, record"
+)
 _CHIP_COLUMNS = "chip_id, col_off, row_off, width, height, gsd_m, scale, valid_fraction, footprint"
 
 
@@ -149,32 +150,21 @@ class Catalog:
     def _scenes(self, where: str, values: tuple[object, ...]) -> tuple[IndexedScene, ...]:
         found = self._all(f"SELECT {_SCENE_COLUMNS} FROM scenes {where}", values)
         try:
-            return tuple(_read_scene(entry) for entry in found)
+            return tuple(read_scene(entry) for entry in found)
         except (ValueError, KeyError, TypeError) as error:
             raise IndexCorruptError(f"{self._path} holds a damaged scene; {MEND}") from error
 
     def add_scene(self, indexed: IndexedScene) -> None:
         """Enter a scene; its chips follow."""
-        self._all(
-            "INSERT INTO scenes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                indexed.number,
-                indexed.scene.scene_id,
-                indexed.scene.uri,
-                indexed.plan_fingerprint,
-                indexed.chip_count,
-                indexed.digest,
-                json.dumps(dict(indexed.skipped)),
-                indexed.indexed_at.isoformat(),
-                scene_to_json(indexed.scene),
-            ),
-        )
+        row = scene_row(indexed)
+        self._all(f"INSERT INTO scenes VALUES ({_places(10)})", (*row, seal_of(row)))
 
-    def update_scene(self, number: int, scene: Scene) -> None:
+    def update_scene(self, indexed: IndexedScene) -> None:
         """Record a scene's uri, name and time anew; its chips stay."""
+        row = scene_row(indexed)
         self._all(
-            "UPDATE scenes SET uri = ?, record = ? WHERE number = ?",
-            (scene.uri, scene_to_json(scene), number),
+            "UPDATE scenes SET uri = ?, record = ?, seal = ? WHERE number = ?",
+            (indexed.scene.uri, row[-1], seal_of(row), indexed.number),
         )
 
     def remove_scene(self, number: int) -> None:
@@ -196,9 +186,8 @@ class Catalog:
             chips.footprints,
             strict=False,
         )
-        places = ", ".join("?" * 11)
         with self._explained():
-            self._db.executemany(f"INSERT INTO chips VALUES ({places})", rows)
+            self._db.executemany(f"INSERT INTO chips VALUES ({_places(11)})", rows)
 
     def chip_count(self) -> int:
         """Chips of all scenes."""
@@ -219,7 +208,7 @@ class Catalog:
     def chips(self, rows: npt.NDArray[np.int64]) -> tuple[ChipTable, list[int]]:
         """Chips of rows in their order, and the numbers of their scenes."""
         found = self._of_rows(f"scene, {_CHIP_COLUMNS}", rows)
-        return _read_chips([entry[1:] for entry in found]), [entry[0] for entry in found]
+        return read_chips([entry[1:] for entry in found]), [entry[0] for entry in found]
 
     def row_of(self, chip_id: str) -> int | None:
         """The row of a chip."""
@@ -236,7 +225,7 @@ class Catalog:
             (first, end),
         )
         rows = np.array([entry[0] for entry in found], dtype=np.int64)
-        return rows, [entry[1] for entry in found], _read_chips([entry[2:] for entry in found])
+        return rows, [entry[1] for entry in found], read_chips([entry[2:] for entry in found])
 
     def _of_rows(self, columns: str, rows: npt.NDArray[np.int64]) -> list[tuple[Any, ...]]:
         """Columns of chips in the order of `rows`."""
@@ -333,6 +322,11 @@ class Catalog:
         problems += [
             f"broken reference in {entry[0]}" for entry in self._all("PRAGMA foreign_key_check")
         ]
+        problems += [
+            f"scene number {row[0]} is not as it was written"
+            for *row, seal in self._all(f"SELECT {_SCENE_COLUMNS}, seal FROM scenes")
+            if seal_of(tuple(row)) != seal
+        ]
         return [problem for problem in problems if problem != "ok"]
 
     def vacuum(self) -> None:
@@ -360,29 +354,8 @@ class Catalog:
             raise explained(error, self._path, waited_s=_WAIT_S) from error
 
 
-def _read_scene(entry: tuple[Any, ...]) -> IndexedScene:
-    number, fingerprint, chip_count, skipped, digest, indexed_at, record = entry
-    return IndexedScene(
-        scene=scene_from_json(record),
-        number=number,
-        plan_fingerprint=fingerprint,
-        chip_count=chip_count,
-        skipped=json.loads(skipped),
-        digest=digest,
-        indexed_at=datetime.fromisoformat(indexed_at).astimezone(UTC),
-    )
-
-
-def _read_chips(entries: list[tuple[Any, ...]]) -> ChipTable:
-    try:
-        return ChipTable(
-            chip_ids=tuple(entry[0] for entry in entries),
-            windows=np.array([entry[1:5] for entry in entries], dtype=np.int64).reshape(-1, 4),
-            measures=np.array([entry[5:8] for entry in entries], dtype=np.float64).reshape(-1, 3),
-            footprints=tuple(entry[8] for entry in entries),
-        )
-    except (ValueError, TypeError) as error:
-        raise IndexCorruptError(f"the catalog holds a damaged chip; {MEND}") from error
+def _places(count: int) -> str:
+    return ", ".join("?" * count)
 
 
 def _as_list(numbers: Iterable[int]) -> str:

@@ -188,7 +188,7 @@ def move_scene(catalog: Catalog, view: View, scene: Scene) -> IndexedScene:
         for scene_there in replaced:
             catalog.remove_scene(scene_there.number)
         catalog.drop_segments(gone, with_tombstones=True)
-        catalog.update_scene(old.number, moved)
+        catalog.update_scene(dataclasses.replace(old, scene=moved))
     return old
 
 
@@ -214,7 +214,7 @@ def relocate_scenes(catalog: Catalog, old: str, new: str) -> int:
                     parked = f"\0{uri}" if pass_name == "parked" else uri
                     name = uri.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
                     moved = dataclasses.replace(scene.scene, uri=parked, name=name)
-                    catalog.update_scene(scene.number, moved)
+                    catalog.update_scene(dataclasses.replace(scene, scene=moved))
     return len(moves)
 
 

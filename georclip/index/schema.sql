@@ -7,7 +7,8 @@ INSERT INTO meta VALUES ('format', 1), ('generation', 0), ('next_row', 0),
 CREATE TABLE scenes (
     number INTEGER PRIMARY KEY, scene_id TEXT NOT NULL UNIQUE, uri TEXT NOT NULL UNIQUE,
     plan_fingerprint TEXT NOT NULL, chip_count INTEGER NOT NULL, digest TEXT NOT NULL,
-    skipped TEXT NOT NULL, indexed_at TEXT NOT NULL, record TEXT NOT NULL
+    skipped TEXT NOT NULL, indexed_at TEXT NOT NULL, record TEXT NOT NULL,
+    seal TEXT NOT NULL
 );
 CREATE TABLE chips (
     "row" INTEGER PRIMARY KEY, chip_id TEXT NOT NULL UNIQUE,
