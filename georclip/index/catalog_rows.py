@@ -33,7 +33,7 @@ def scene_row(indexed: IndexedScene) -> SceneRow:
 
 
 def seal_of(row: tuple[Any, ...]) -> str:
-    """A checksum over a scene's row: a flipped bit in a text is nothing that SQLite would notice."""
+    """A checksum over a scene's row: SQLite would not notice a flipped bit in a text."""
     return hashlib.sha256(repr(row).encode()).hexdigest()
 
 
