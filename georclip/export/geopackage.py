@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import geopandas
 import pandas as pd
 import pyogrio
 
+from georclip.errors import ExportError
 from georclip.export.geodataframe import to_geodataframe
 from georclip.export.records import Hits, as_hits
 from georclip.export.style import hits_qml
@@ -57,11 +59,10 @@ def write_layer(
         metadata: Kept with the layer.
         append: Add to a layer that is there.
     """
-    pyogrio.write_dataframe(
+    _write(
         frame,
         path,
         layer=layer,
-        driver="GPKG",
         geometry_type="MultiPolygon",
         promote_to_multi=True,
         append=append,
@@ -96,10 +97,17 @@ def write_styles(styles: Mapping[str, tuple[str, str]], path: Path) -> None:
         }
         for layer, (name, qml) in styles.items()
     ]
-    pyogrio.write_dataframe(
+    _write(
         pd.DataFrame(rows),
         path,
         layer="layer_styles",
-        driver="GPKG",
         layer_options={"FID": "id", "ASPATIAL_VARIANT": "GPKG_ATTRIBUTES"},
     )
+
+
+def _write(frame: pd.DataFrame, path: Path, **options: Any) -> None:  # noqa: ANN401
+    try:
+        pyogrio.write_dataframe(frame, path, driver="GPKG", **options)
+    except RuntimeError as error:  # the base of pyogrio's own errors: a full disk, for one
+        reason = " ".join(str(error).split())
+        raise ExportError(f"GDAL cannot write {path.name}: {reason}") from error

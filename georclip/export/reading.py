@@ -87,12 +87,12 @@ _READERS: Mapping[str, Callable[[Path], Hits]] = {
 def _from_features(features: Iterable[Any], path: Path) -> tuple[HitRecord, ...]:
     import shapely
 
-    return tuple(
-        _record(
-            item["properties"], shapely.from_geojson(json.dumps(item["geometry"])), f"{path}: {i}"
-        )
-        for i, item in enumerate(features, start=1)
-    )
+    found: list[HitRecord] = []
+    for number, item in enumerate(features, start=1):
+        shape = item["geometry"]
+        footprint = None if shape is None else shapely.from_geojson(json.dumps(shape))
+        found.append(_record(item["properties"], footprint, f"{path}: {number}"))
+    return tuple(found)
 
 
 def _from_frame(frame: geopandas.GeoDataFrame, path: Path) -> tuple[HitRecord, ...]:

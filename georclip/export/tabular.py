@@ -21,10 +21,11 @@ _MIN_NAME_WIDTH = 8
 def dumps_csv(result: SearchResult | Hits) -> str:
     """Write hits as CSV: the properties, and the footprint as WKT (EPSG:4326, lon lat).
 
-    Text that a spreadsheet would take for a formula is led by an apostrophe.
+    Text that a spreadsheet would take for a formula is led by an apostrophe. Lines end as
+    RFC 4180 has it.
     """
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)
     writer.writerow([*PROPERTIES, "wkt"])
     for record in as_hits(result).records:
         cells = [_cell(value) for value in properties(record).values()]

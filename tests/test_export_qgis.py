@@ -1,0 +1,252 @@
+"""QGIS itself opens what is written: no style is asked for, no dialog answered.
+
+QGIS lives in the system's Python (apt install python3-qgis); without it its tests skip.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import zipfile
+from functools import cache
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.enums import ColorInterp
+from rasterio.transform import from_origin
+from rasterio.warp import transform_geom
+from shapely.geometry import box, mapping, shape
+
+from georclip.export import read_hits, write_hits
+from georclip.export.rasters import source_of
+from georclip.values import Hit, Rendering, Scene, Window
+from tests.helpers_hits import FIJI, PLAIN, make_hit, make_result, make_scene, some_hits
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+SCRIPT = Path(__file__).parent / "qgis_render.py"
+SIDE = 256
+UTM = "EPSG:32618"
+
+
+@cache
+def why_no_qgis() -> str:
+    """The reason why QGIS cannot be asked here; "" where it can."""
+    try:
+        done = subprocess.run(
+            [SYSTEM_PYTHON, "-c", "import qgis.core"], capture_output=True, timeout=120
+        )
+    except OSError as error:
+        return str(error)
+    return "" if done.returncode == 0 else "the system's Python has no QGIS (python3-qgis)"
+
+
+def ask_qgis(folder: Path, *jobs: dict[str, Any]) -> list[dict[str, Any]]:
+    if why_no_qgis():
+        pytest.skip(why_no_qgis())
+    order = folder / "jobs.json"
+    order.write_text(json.dumps([{"layer": "hits", "png": None} | job for job in jobs]))
+    done = subprocess.run(
+        [SYSTEM_PYTHON, str(SCRIPT), str(order)], capture_output=True, text=True, timeout=300
+    )
+    told = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert len(told) == len(jobs), done.stderr
+    return told
+
+
+def draw_scene(
+    path: Path,
+    colour: tuple[float, float, float],
+    *,
+    dtype: str = "uint8",
+    bands: tuple[int, int, int] = (1, 2, 3),
+    count: int = 3,
+    rendering: Rendering = PLAIN,
+) -> Scene:
+    """A scene of one colour, 256 x 256 px of 10 m."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    transform = from_origin(350_000, 3_840_000, 10, 10)
+    with rasterio.open(
+        path, "w", driver="GTiff", width=SIDE, height=SIDE, count=count, dtype=dtype,
+        crs=UTM, transform=transform,
+    ) as dataset:  # fmt: skip
+        for band in range(1, count + 1):
+            value = colour[bands.index(band)] if band in bands else 0
+            dataset.write(np.full((SIDE, SIDE), value, dtype=dtype), band)
+    return make_scene(
+        uri=str(path), name=path.name, crs=UTM, transform=tuple(transform)[:6], width=SIDE,
+        height=SIDE, band_count=count, dtype=dtype, rendering=rendering,
+    )  # fmt: skip
+
+
+def hits_on(scene: Scene, *corners: tuple[int, int]) -> list[Hit]:
+    """Hits of 64 px at (column, row) corners."""
+    hits = []
+    for rank, (col, row) in enumerate(corners, start=1):
+        west, north = 350_000 + 10 * col, 3_840_000 - 10 * row
+        ground = mapping(box(west, north - 640, west + 640, north))
+        footprint = shape(transform_geom(UTM, "EPSG:4326", ground))
+        window = Window(col_off=col, row_off=row, width=64, height=64)
+        hits.append(make_hit(rank, footprint, scene=scene, window=window))
+    return hits
+
+
+def project_of(path: Path) -> ET.Element:
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == [f"{path.stem}.qgs"]
+        return ET.fromstring(archive.read(f"{path.stem}.qgs").decode().partition("\n")[2])
+
+
+def test_qgis_styles_a_geopackage_by_itself(tmp_path: Path) -> None:
+    path = tmp_path / "hits.gpkg"
+    write_hits(some_hits(), path)
+    empty = tmp_path / "empty.gpkg"
+    write_hits(make_result(), empty)
+    told, nothing = ask_qgis(tmp_path, {"path": str(path)}, {"path": str(empty)})
+    assert told["valid"] and told["messages"] == []
+    hits = told["hits"]
+    assert (hits["features"], hits["crs"]) == (3, "EPSG:4326")
+    assert (hits["renderer"], hits["attribute"]) == ("graduatedSymbol", "score")
+    assert hits["styled"], "every hit lies in a class"
+    assert hits["labels"] and hits["label_field"] == "rank" and hits["label_buffer"]
+    assert nothing["valid"] and nothing["hits"]["features"] == 0
+
+
+def test_qgis_draws_hits_over_their_scene(tmp_path: Path) -> None:
+    blue = draw_scene(tmp_path / "data" / "sea.tif", (20, 60, 200))
+    project = tmp_path / "out" / "hits.qgz"
+    project.parent.mkdir()
+    result = make_result(hits_on(blue, (0, 0), (96, 96), (192, 192)))
+    assert write_hits(result, project) == (project.with_suffix(".gpkg"), project)
+    png = tmp_path / "hits.png"
+    (told,) = ask_qgis(tmp_path, {"path": str(project), "png": str(png)})
+    assert told["valid"] and told["messages"] == []
+    assert told["order"] == ["hits", "sea.tif"]
+    assert told["crs"] == UTM
+    assert not told["absolute"]
+    assert told["title"] == "georclip: harbor with ships"
+    assert told["hits"]["renderer"] == "graduatedSymbol" and told["hits"]["labels"]
+    west, south, east, north = told["extent"]
+    assert west < 350_000 and east > 352_560 and south < 3_837_440 and north > 3_840_000
+    assert east - west < 1.3 * 2_560
+    with rasterio.open(png) as drawn:
+        pixels = drawn.read([1, 2, 3]).reshape(3, -1).T.astype(int)
+    near = {name: (abs(pixels - colour).max(axis=1) < 12).sum() for name, colour in {
+        "sea": (20, 60, 200), "best": (0xF0, 0xF9, 0x21), "label": (255, 255, 255),
+    }.items()}  # fmt: skip
+    assert near["sea"] > 100_000
+    assert near["best"] > 500
+    assert near["label"] > 50
+
+
+def test_a_project_moves_with_its_scene(tmp_path: Path) -> None:
+    scene = draw_scene(tmp_path / "a" / "scenes" / "sea.tif", (20, 60, 200))
+    write_hits(make_result(hits_on(scene, (0, 0))), tmp_path / "a" / "hits.qgz")
+    (tmp_path / "a").rename(tmp_path / "b")
+    (told,) = ask_qgis(tmp_path, {"path": str(tmp_path / "b" / "hits.qgz")})
+    assert told["valid"]
+
+
+def test_a_wide_scene_is_stretched_as_its_encoder_saw_it(tmp_path: Path) -> None:
+    rendering = Rendering(
+        bands=(3, 2, 1), low=(1000.0, 1000.0, 1000.0), high=(3000.0, 3000.0, 3000.0),
+        bands_from="description", stretch_from="percentiles",
+    )  # fmt: skip
+    scene = draw_scene(
+        tmp_path / "fields.tif", (2000, 3000, 1000), dtype="uint16", bands=(3, 2, 1), count=4,
+        rendering=rendering,
+    )  # fmt: skip
+    write_hits(make_result(hits_on(scene, (0, 0))), tmp_path / "hits.qgz")
+    png = tmp_path / "hits.png"
+    (told,) = ask_qgis(tmp_path, {"path": str(tmp_path / "hits.qgz"), "png": str(png)})
+    assert told["rasters"][0]["bands"] == [3, 2, 1]
+    with rasterio.open(png) as drawn:
+        middle = drawn.read([1, 2, 3], window=((340, 360), (440, 460))).mean(axis=(1, 2))
+    assert np.allclose(middle, (127, 255, 0), atol=3)
+
+
+def test_one_band_is_shown_in_grey_and_alpha_is_seen_through(tmp_path: Path) -> None:
+    grey = Rendering(
+        bands=(1, 1, 1), low=(0.0,) * 3, high=(255.0,) * 3, bands_from="count", stretch_from="none"
+    )
+    pan = draw_scene(tmp_path / "pan.tif", (99, 99, 99), count=1, rendering=grey)
+    clear = draw_scene(tmp_path / "clear.tif", (9, 9, 9), count=4)
+    with rasterio.open(clear.uri, "r+") as dataset:
+        dataset.colorinterp = [*dataset.colorinterp[:3], ColorInterp.alpha]
+    result = make_result([*hits_on(pan, (0, 0)), *hits_on(clear, (64, 64))])
+    write_hits(result, tmp_path / "hits.qgz")
+    renderers = project_of(tmp_path / "hits.qgz").findall(".//rasterrenderer")
+    assert [renderer.get("type") for renderer in renderers] == ["singlebandgray", "multibandcolor"]
+    assert [renderer.get("alphaBand") for renderer in renderers] == ["-1", "4"]
+
+
+def test_a_palette_is_kept(tmp_path: Path) -> None:
+    scene = draw_scene(tmp_path / "map.tif", (1, 1, 1), count=1)
+    with rasterio.open(scene.uri, "r+") as dataset:
+        dataset.write_colormap(1, {0: (0, 0, 0, 255), 1: (200, 10, 20, 255)})
+    write_hits(make_result(hits_on(scene, (0, 0))), tmp_path / "hits.qgz")
+    renderer = project_of(tmp_path / "hits.qgz").find(".//rasterrenderer")
+    assert renderer is not None and renderer.get("type") == "paletted"
+    colours = {entry.get("value"): entry.get("color") for entry in renderer.iter("paletteEntry")}
+    assert colours["1"] == "#c80a14"
+
+
+def test_hits_from_a_file_find_bands_and_stretch_in_the_raster(tmp_path: Path) -> None:
+    scene = draw_scene(tmp_path / "fields.tif", (2000, 3000, 1000), dtype="uint16")
+    with rasterio.open(scene.uri, "r+") as dataset:
+        dataset.write(np.linspace(0, 1000, SIDE * SIDE).reshape(SIDE, SIDE).astype("uint16"), 1)
+    write_hits(make_result(hits_on(scene, (0, 0))), tmp_path / "hits.geojson")
+    write_hits(read_hits(tmp_path / "hits.geojson"), tmp_path / "hits.qgz")
+    project = project_of(tmp_path / "hits.qgz")
+    red = project.find(".//redContrastEnhancement")
+    assert red is not None
+    assert float(red.findtext("minValue", "")) == pytest.approx(20, abs=3)
+    assert float(red.findtext("maxValue", "")) == pytest.approx(980, abs=3)
+    assert project.findtext(".//projectCrs//authid") == UTM
+
+
+def test_a_scene_that_is_gone_is_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING, "georclip"):
+        write_hits(make_result([make_hit(1)]), tmp_path / "hits.qgz")
+    assert "/scenes/beaufort.tif" in caplog.text
+    project = project_of(tmp_path / "hits.qgz")
+    assert [layer.get("type") for layer in project.iter("maplayer")] == ["vector"]
+    assert project.findtext(".//projectCrs//authid") == "EPSG:3857"
+
+
+def test_scenes_without_a_common_crs_and_poles_get_a_crs_that_holds_them(tmp_path: Path) -> None:
+    write_hits(make_result([make_hit(1, box(10, 87, 11, 88))]), tmp_path / "pole.qgz")
+    assert project_of(tmp_path / "pole.qgz").findtext(".//projectCrs//authid") == "EPSG:4326"
+    write_hits(make_result([make_hit(1, FIJI)]), tmp_path / "fiji.qgz")
+    assert project_of(tmp_path / "fiji.qgz").findtext(".//projectCrs//authid") == "EPSG:3857"
+
+
+def test_a_project_without_hits_opens(tmp_path: Path) -> None:
+    write_hits(make_result(), tmp_path / "hits.qgz")
+    (told,) = ask_qgis(tmp_path, {"path": str(tmp_path / "hits.qgz")})
+    assert told["valid"] and told["hits"]["features"] == 0
+
+
+def test_questions_and_names_with_markup_stay_good_xml(tmp_path: Path) -> None:
+    scene = draw_scene(tmp_path / "a & <b>.tif", (1, 2, 3))
+    write_hits(make_result(hits_on(scene, (0, 0)), text='<&"\x01>'), tmp_path / "hits.qgz")
+    project = project_of(tmp_path / "hits.qgz")
+    assert project.findtext("title") == 'georclip: <&">'
+    names = [layer.get("name") for layer in project.iter("layer-tree-layer")]
+    assert names == ["hits", "a & <b>.tif"]
+
+
+def test_scenes_on_servers_are_named_as_gdal_reads_them(tmp_path: Path) -> None:
+    assert source_of("https://example.org/a b.tif", folder=tmp_path) == (
+        "/vsicurl/https://example.org/a%20b.tif"
+    )
+    assert source_of("s3://bucket/a b.tif", folder=tmp_path) == "/vsis3/bucket/a b.tif"
+    assert source_of("/vsizip/a.zip/b.tif", folder=tmp_path) == "/vsizip/a.zip/b.tif"
+    assert source_of(str(tmp_path / "b.tif"), folder=tmp_path) == "./b.tif"
+    assert source_of(str(tmp_path / "b.tif"), folder=tmp_path / "c") == "../b.tif"
