@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("georclip")
 
-Outcome = Literal["added", "replaced", "unchanged", "moved"]
+Outcome = Literal["added", "replaced", "unchanged", "moved", "redated"]
 Progress = Callable[[int, int], None]
 """Called with (planned chips done, planned chips in all) as a scene proceeds."""
 
@@ -44,7 +44,8 @@ class SceneReport:
 
     Attributes:
         scene: The scene as it now stands in the index.
-        outcome: "added", "replaced" (it had changed), "unchanged" or "moved" (to a new uri).
+        outcome: "added", "replaced" (it had changed), "unchanged", "moved" (to a new
+            uri) or "redated" (only its time is another).
         chips: Chips of this scene in the index.
         skipped: Planned chips left out, by reason.
         elapsed_s: Wall time, s.
@@ -76,6 +77,19 @@ class Estimate:
     chips: int
     index_bytes: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """Chips in planned order, and what the reader had left out when it handed them on."""
+
+    items: list[PlannedChip]
+    skipped: SkipCounts
+
+    @property
+    def last_number(self) -> int:
+        """Planned number of the last chip."""
+        return self.items[-1].number
 
 
 @dataclass(slots=True)
@@ -123,12 +137,12 @@ def index_scene(
     store.check_encoder(encoder.spec)
     fingerprint = plan_fingerprint(plan, scene.rendering)
     status = store.scene_status(scene, fingerprint)
-    if status in ("same", "moved"):
-        if status == "moved":
+    if status in ("same", "moved", "redated"):
+        if status != "same":
             store.move_scene(scene)
         return SceneReport(
             scene=scene,
-            outcome="moved" if status == "moved" else "unchanged",
+            outcome="unchanged" if status == "same" else status,
             chips=store.chip_count(scene.uri),
             skipped=SkipCounts(),
             elapsed_s=time.perf_counter() - started,
@@ -154,13 +168,14 @@ def index_scene(
         size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size)
         for batch in _read_ahead(reader, size, reading):
             with encoding:
-                vectors = _encode(encoder, batch)
+                vectors = _encode(encoder, batch.items)
             with writing:
-                staging.append(batch[-1].number, [item.image.chip for item in batch], vectors)
+                chips = [item.image.chip for item in batch.items]
+                staging.append(batch.last_number, chips, vectors, skipped=batch.skipped)
             if progress is not None:
-                progress(batch[-1].number + 1, resolved.chip_count)
+                progress(batch.last_number + 1, resolved.chip_count)
         with writing:
-            staging.commit(reader.skipped)
+            committed = staging.commit(reader.skipped)
         for note in reader.notes:
             log.info("%s: %s", scene.name, note)
     if progress is not None:
@@ -168,8 +183,8 @@ def index_scene(
     return SceneReport(
         scene=scene,
         outcome="added" if status == "new" else "replaced",
-        chips=store.chip_count(scene.uri),
-        skipped=reader.skipped,
+        chips=committed.chips,
+        skipped=SkipCounts(**committed.scene.skipped),
         elapsed_s=time.perf_counter() - started,
         reading_s=reading.seconds,
         encoding_s=encoding.seconds,
@@ -222,16 +237,16 @@ def _encode(encoder: Encoder, batch: list[PlannedChip]) -> npt.NDArray[np.float3
     return vectors
 
 
-def _read_ahead(reader: ChipReader, size: int, clock: _Clock) -> Iterator[list[PlannedChip]]:
+def _read_ahead(reader: ChipReader, size: int, clock: _Clock) -> Iterator[_Batch]:
     """Batches of chips, read in a thread of their own while the last batch is encoded.
 
     The queue is bounded. An error of the reader is raised here; when the consumer stops
     early, the thread is told and joined.
     """
-    batches: queue.Queue[list[PlannedChip] | BaseException | None] = queue.Queue(QUEUED_BATCHES)
+    batches: queue.Queue[_Batch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
     stop = threading.Event()
 
-    def put(item: list[PlannedChip] | BaseException | None) -> None:
+    def put(item: _Batch | BaseException | None) -> None:
         while not stop.is_set():
             try:
                 return batches.put(item, timeout=0.1)
@@ -260,18 +275,18 @@ def _read_ahead(reader: ChipReader, size: int, clock: _Clock) -> Iterator[list[P
         thread.join()
 
 
-def _batches(reader: ChipReader, size: int, clock: _Clock) -> Iterator[list[PlannedChip]]:
+def _batches(reader: ChipReader, size: int, clock: _Clock) -> Iterator[_Batch]:
     """Runs of at most `size` chips in planned order, timing the reader."""
     chips = iter(reader)
-    batch: list[PlannedChip] = []
+    items: list[PlannedChip] = []
     while True:
         with clock:
             item = next(chips, None)
         if item is None:
             break
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+        items.append(item)
+        if len(items) == size:
+            yield _Batch(items=items, skipped=reader.skipped)
+            items = []
+    if items:
+        yield _Batch(items=items, skipped=reader.skipped)

@@ -130,7 +130,7 @@ def test_indexing_again_costs_nothing_and_changes_are_seen(world, tmp_path):
     assert "replaced" in georclip(*arguments).stderr
     scene.rename(tmp_path / "b.tif")
     done = georclip("index", tmp_path / "b.tif", *arguments[2:])
-    assert "new place" in done.stderr
+    assert "moved" in done.stderr
     listed = georclip("list", "-i", tmp_path / "i").stdout.splitlines()
     assert len(listed) == 1
     assert listed[0].endswith("b.tif")

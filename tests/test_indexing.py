@@ -1,5 +1,7 @@
 """Scene to encoder to index: whole or not at all, resumed where it stopped, in order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import rasterio
@@ -29,6 +31,12 @@ class StoppingEncoder(FakeEncoder):
         if self.calls < 0:
             raise KeyboardInterrupt
         return super().encode_images(pixels)
+
+
+class OtherEncoder(FakeEncoder):
+    def __init__(self):
+        super().__init__(name="other")
+        self.spec = replace(self.spec, weights_sha256="1" * 64)
 
 
 class NanEncoder(FakeEncoder):
@@ -113,7 +121,7 @@ def test_same_scene_is_left_alone_and_a_changed_plan_replaces_it(scene_path, tmp
 
 def test_another_encoder_is_refused(scene_path, tmp_path):
     encoder = FakeEncoder()
-    other = FakeEncoder(name="other")
+    other = OtherEncoder()
     with (
         IndexStore.create(tmp_path / "i", encoder=encoder.spec, plan=PLAN) as store,
         pytest.raises(EncoderMismatchError, match="other"),

@@ -32,5 +32,5 @@ def export(hits: Path, output: Path, overwrite: bool) -> None:
     from georclip.export.writing import write_hits
 
     found = read_hits(hits)
-    write_hits(found, output, overwrite=overwrite)
-    click.echo(f"{output}: {len(found)} hits", err=True)
+    for path in write_hits(found, output, overwrite=overwrite):
+        click.echo(f"{path}: {len(found.records)} hits", err=True)

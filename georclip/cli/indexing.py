@@ -89,8 +89,6 @@ def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list
     refused = []
     with _open(request) as index:
         plan = _plan(request, index.plan)
-        log.info("encoder: %s on %s", index.encoder_spec.name, index.encoder.device)
-        chips = 0
         for uri in uris:
             try:
                 with ChipProgress(Path(uri).name, quiet=request.quiet) as progress:
@@ -109,7 +107,6 @@ def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list
                 click.echo(f"Error: {error}", err=True)
                 refused.append(str(error))
                 continue
-            chips += report.chips
             log.info("%s", _line(report))
         info = index.info()
         log.info(
@@ -160,6 +157,7 @@ def _open(request: IndexRequest) -> Index:
         )
     index = open_index(request.index_path, weights=request.weights, device=request.device)
     _check_model(request, index)
+    log.info("encoder: %s on %s", index.encoder_spec.name, index.encoder.device)
     return index
 
 
@@ -170,6 +168,11 @@ def _check_model(request: IndexRequest, index: Index) -> None:
         raise EncoderMismatchError(
             f"{index.path} was made with {spec.name}, not {request.model}: vectors of two encoders "
             "cannot be compared; leave --model out, or name another index with -i"
+        )
+    if request.activation not in (None, spec.activation):
+        raise EncoderMismatchError(
+            f"{index.path} was made with the activation {spec.activation}, not "
+            f"{request.activation}: leave --activation out, or name another index with -i"
         )
 
 
@@ -243,7 +246,9 @@ def _line(report: SceneReport) -> str:
     if report.outcome == "unchanged":
         return f"{name}: unchanged, {report.chips} chips"
     if report.outcome == "moved":
-        return f"{name}: same pixels as before at a new place, now {report.scene.uri}"
+        return f"{name}: moved: the same pixels, now at {report.scene.uri}"
+    if report.outcome == "redated":
+        return f"{name}: taken {report.scene.acquired:%Y-%m-%d} now, {report.chips} chips"
     skipped = report.skipped
     parts = [
         f"{count} {reason}"

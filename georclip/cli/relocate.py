@@ -21,10 +21,7 @@ def relocate(old: str, new: str, index_path: Path) -> None:
       georclip relocate /old/disk/scenes /new/disk/scenes
     """
     from georclip.api import open_index
-    from georclip.errors import SceneError
 
     with open_index(index_path) as index:
         count = index.relocate(old, new)
-    if not count:
-        raise SceneError(f"no scene in {index_path} lies at {old}; `georclip list` names them")
     click.echo(f"{count} scenes now at {new}", err=True)

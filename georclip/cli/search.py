@@ -74,16 +74,15 @@ def search(
       georclip search "farmland with lakes" --datetime 2015-01-01/2018-12-31 -f table
     """
     from georclip.api import open_index
-    from georclip.export.writing import check_target, print_hits, write_hits
+    from georclip.export.writing import check_output, dumps_hits, write_hits
 
-    if output is not None:
-        check_target(output, output_format, overwrite=overwrite)
+    check_output(output, output_format, overwrite=overwrite)
     with open_index(index_path, weights=weights, device=device) as index:
         result = index.search(text, bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k)
     if output is None:
-        print_hits(result, output_format or "geojson")
+        click.echo(dumps_hits(result, output_format or "geojson").removesuffix("\n"))
     else:
-        write_hits(result, output, output_format, overwrite=overwrite)
-        click.echo(f"{output}: {len(result.hits)} hits", err=True)
+        for path in write_hits(result, output, output_format, overwrite=overwrite):
+            click.echo(f"{path}: {len(result.hits)} hits", err=True)
     if not result.hits:
         click.echo("No chip passes the filters.", err=True)
