@@ -114,7 +114,8 @@ def resolve_plan(
     "auto" takes the encoder's typical ground size, held between `image_size_px` and four times
     that in native pixels and inside the scene's short side, and adds scales 2 and 1/2 where they
     stay within what the encoder knows. On very fine pixels, where only scale 2 covers ground that
-    the encoder knows, scale 1 is left out. Without a known ground size: `image_size_px` native pixels.
+    the encoder knows, scale 1 is left out. Without a known ground size: `image_size_px` native
+    pixels.
 
     Args:
         scene: The scene to cut.

@@ -13,8 +13,11 @@ Valid = npt.NDArray[np.bool_]
 BLANK_SHARE = 0.995
 """A chip is blank when this share of its valid pixels has one colour, to within one step of
 255 a channel. Calm water varies more than that."""
-SATURATED_SHARE = 0.5
-"""A chip is saturated when this share of its valid pixels is pure black or pure white."""
+SATURATED_SHARE = 0.25
+"""A chip is saturated when this share of its valid pixels is pure black or pure white: fill that
+no nodata value declares, and that would pass for snow or a beach."""
+CLIPPED_SHARE = 0.5
+"""The same where a stretch made pixels black or white: those are ground, and more may pass."""
 _DARKEST, _BRIGHTEST = 2, 253  # JPEG compression lets black and white waver by so much
 _LOOK_PX = 96
 
@@ -38,17 +41,19 @@ def is_blank(pixels: Pixels, valid: Valid | None) -> bool:
     return bool(close.mean() >= BLANK_SHARE)
 
 
-def is_saturated(pixels: Pixels, valid: Valid | None) -> bool:
+def is_saturated(pixels: Pixels, valid: Valid | None, *, stretched: bool) -> bool:
     """Say whether a chip is to a large part pure black or pure white.
 
     Args:
         pixels: uint8, (3, height, width).
         valid: bool, (height, width), with at least one True; None: all.
+        stretched: The scene's values were stretched, which clips a few to black and white.
     """
     dark = pixels.max(axis=0) <= _DARKEST
     bright = pixels.min(axis=0) >= _BRIGHTEST
     flat = dark | bright
-    return bool((flat if valid is None else flat[valid]).mean() >= SATURATED_SHARE)
+    share = CLIPPED_SHARE if stretched else SATURATED_SHARE
+    return bool((flat if valid is None else flat[valid]).mean() >= share)
 
 
 def fill_invalid(

@@ -31,7 +31,7 @@ class SkipCounts:
     Attributes:
         low_valid: Too few valid pixels, or off the Earth.
         blank: Nearly one colour.
-        saturated: At least half pure black or pure white.
+        saturated: A quarter pure black or pure white (half, where the scene is stretched).
     """
 
     low_valid: int = 0
@@ -210,7 +210,8 @@ class ChipReader:
         if fraction == 0.0 or fraction < self._resolved.min_valid_fraction:
             self._skip(low_valid=1)
             return None
-        if is_saturated(pixels, valid):
+        stretched = self._scene.rendering.stretch_from != "none"
+        if is_saturated(pixels, valid, stretched=stretched):
             self._skip(saturated=1)
             return None
         if is_blank(pixels, valid):

@@ -19,8 +19,8 @@ AUTO: Stretch = "auto"
 Values = npt.NDArray[Any]
 Bands = tuple[int, int, int]
 
-PERCENTILES = (1.0, 99.0)
-"""Mild: 2 and 98 turn calm water and bright roofs into flat patches."""
+PERCENTILES = (2.0, 98.0)
+"""Shown as 0 and 255: robust against glint, fill and a few bright roofs."""
 
 _NAMES = {
     "red": re.compile(r"^r$|\bred\b(?!\W*edge)", re.IGNORECASE),
