@@ -3,13 +3,19 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?= -n 2
+CAPTIONS ?= ../shared/data/captions
+STARTER_RUN ?= runs/starter
+SCENES ?= ../shared/data/scenes
 BASE := .venv
 DEV := .venv-dev
 PIP_FLAGS := --disable-pip-version-check --quiet
 SOURCES := $(shell find georclip -type f -not -name '*.pyc' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check format bench train-starter clean
+
+CAPTION_FILES = $(CAPTIONS)/rsicd/dataset_rsicd.json $(CAPTIONS)/ucm/dataset_ucm.json \
+	--images $(CAPTIONS)/rsicd/images --images $(CAPTIONS)/ucm/images
 
 help:  ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -29,6 +35,20 @@ check: $(DEV)/.installed  ## lint, format, types, import layers
 format: $(DEV)/.installed  ## rewrite the code in the project's format
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
+
+bench: $(DEV)/.installed  ## measure start-up, memory and the real scenes in SCENES=DIR (minutes)
+	$(DEV)/bin/python -m tests.benchmarks.start
+	$(DEV)/bin/python -m tests.benchmarks.memory
+	$(DEV)/bin/python -m tests.benchmarks.real_scenes $(SCENES)
+
+train-starter: $(DEV)/.installed  ## train the model in the box again from CAPTIONS=DIR (an hour; resumes)
+	mkdir -p $(STARTER_RUN)
+	$(DEV)/bin/georclip train $(CAPTION_FILES) -o $(STARTER_RUN)/starter.safetensors \
+		--from-scratch --ground-size 75,400,2000 --epochs 30 \
+		$(if $(wildcard $(STARTER_RUN)/starter.checkpoint.pt),--resume) --licence "research use: \
+	learnt from RSICD and UCM captions over AID and UC Merced imagery (LICENSE-WEIGHTS.md)"
+	$(DEV)/bin/python -m georclip.training.release $(STARTER_RUN)/starter.safetensors \
+		georclip/encoders/starter $(CAPTION_FILES)
 
 clean:  ## remove virtual environments, caches and the demo's output
 	rm -rf $(BASE) $(DEV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
