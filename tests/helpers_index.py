@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import shapely
 
 from georclip.geometry import bbox_polygon
+from georclip.index import catalog
 from georclip.index.records import CommitReport
 from georclip.index.store import IndexStore
 from georclip.values import Chip, ChipPlan, EncoderSpec, Rendering, Scene, Window
@@ -144,6 +147,12 @@ def brute_force(
     scores = wide @ (query.astype(np.float64) / np.linalg.norm(query.astype(np.float64)))
     ranked = sorted(zip((-scores).round(6).tolist(), ids, strict=True))
     return [chip_id for _, chip_id in ranked[:k]]
+
+
+def without_syncing(patch: pytest.MonkeyPatch) -> None:
+    """Let the system write when it likes: a process that dies loses nothing by that."""
+    patch.setattr(os, "fsync", lambda descriptor: None)
+    patch.setattr(catalog, "_SYNCHRONOUS", "OFF")
 
 
 def square(lon: float, lat: float, side: float) -> shapely.Polygon:

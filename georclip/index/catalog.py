@@ -28,6 +28,7 @@ from georclip.index.sqlite_errors import MEND, explained
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _WAIT_S = 60.0
+_SYNCHRONOUS = "FULL"
 _ROWS_PER_QUERY = 20_000
 
 _SCENE_COLUMNS = (
@@ -69,7 +70,7 @@ class Catalog:
         self._all("PRAGMA foreign_keys = ON")
         self._all("PRAGMA cache_size = -65536")
         if writable:
-            self._all("PRAGMA synchronous = FULL")
+            self._all(f"PRAGMA synchronous = {_SYNCHRONOUS}")
             self._all("PRAGMA journal_mode = DELETE")
         if self._meta("format") != 1:
             raise IndexCorruptError(f"{self._path} is of another format than index.json; {MEND}")

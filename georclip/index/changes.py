@@ -49,7 +49,7 @@ def commit_scene(
         layout: The index.
         catalog: Its catalog.
         view: What it holds now.
-        area: The scene's parts, complete and flushed.
+        area: The scene's chips, complete.
         scene: The scene.
         fingerprint: Plan, bands and stretch of the chips.
         skipped: Planned chips left out, by reason.

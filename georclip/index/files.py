@@ -118,12 +118,17 @@ def write_atomically(path: Path, data: bytes) -> None:
     Written under a temporary name, synced, renamed, and the folder synced.
     """
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
+    write_synced(temporary, data)
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Write a file that nobody reads before something else names it."""
+    with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
 
 
 def sync_file(path: Path) -> None:

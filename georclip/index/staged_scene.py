@@ -69,7 +69,6 @@ class SceneStaging:
         Args:
             skipped: Planned chips that this run left out, by reason.
         """
-        self.flush()
         total = sum_counts(self._skipped_before, _counts(skipped))
         return self._commit(self._area, total)
 

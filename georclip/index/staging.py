@@ -3,7 +3,8 @@
 staging/<scene_id>/ holds scene.json (what the parts belong to) and numbered parts: NNNNNN.npy
 (vectors as they will be stored), NNNNNN.chips.npz, and NNNNNN.json with their checksums,
 written last. Parts count up to the first that is missing, damaged or of another plan, encoder
-or uri; what lies behind that is discarded.
+or uri; what lies behind that is discarded. A scene that is done before its first part is full
+goes into the index from memory.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.index.chiptable import ChipTable, joined, table_of
-from georclip.index.files import remove_folder, sha256_of, write_atomically
+from georclip.index.files import remove_folder, sha256_of, write_atomically, write_synced
 from georclip.index.vectors import JoinedVectors, unit_fp16
 from georclip.values import Chip
 
@@ -81,8 +82,9 @@ class StagingArea:
         self._folder = folder
         self._dim = dim
         self._clock = clock
+        self._identity = dict(identity)
         self._buffer = PartBuffer(since=clock())
-        self.parts = self._resume(dict(identity))
+        self.parts = self._resume()
         self._skipped: Mapping[str, int] = self.skipped_before
 
     @property
@@ -135,9 +137,11 @@ class StagingArea:
             return
         vectors = np.concatenate(buffer.vectors or [np.empty((0, self._dim), dtype=np.float16)])
         number = len(self.parts)
-        chips = joined(buffer.tables)
-        write_atomically(self._vectors(number), _npy(vectors))
-        write_atomically(self._chips(number), _npz(chips))
+        if not self._described.exists():
+            self._folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._described, json.dumps(self._identity).encode())
+        write_synced(self._vectors(number), _npy(vectors))
+        write_synced(self._chips(number), _npz(joined(buffer.tables)))
         entry = {
             "last_number": buffer.last_number,
             "count": buffer.count,
@@ -149,25 +153,25 @@ class StagingArea:
         self.parts.append(self._read_part(number))
 
     def vectors(self) -> JoinedVectors:
-        """Vectors of all parts."""
-        return JoinedVectors([part.vectors for part in self.parts], self._dim)
+        """Vectors of all chips, staged and buffered."""
+        staged = [part.vectors for part in self.parts]
+        return JoinedVectors([*staged, *self._buffer.vectors], self._dim)
 
     def chips(self) -> ChipTable:
-        """Chips of all parts."""
-        return joined([_chips_of(part.chips_path) for part in self.parts])
+        """All chips, staged and buffered."""
+        staged = [_chips_of(part.chips_path) for part in self.parts]
+        return joined([*staged, *self._buffer.tables])
 
     def discard(self) -> None:
-        """Remove the scene's parts."""
+        """Forget the scene's chips, on disk and in memory."""
         self.parts = []
+        self._buffer = PartBuffer(since=self._clock())
         remove_folder(self._folder)
 
-    def _resume(self, identity: Mapping[str, str]) -> list[StagedPart]:
+    def _resume(self) -> list[StagedPart]:
         """The parts that can be used; everything else in the folder goes."""
-        described = self._folder / "scene.json"
-        if _read_json(described) != identity:
+        if _read_json(self._described) != self._identity:
             remove_folder(self._folder)
-            self._folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(described, json.dumps(dict(identity)).encode())
             return []
         parts: list[StagedPart] = []
         while True:
@@ -175,7 +179,7 @@ class StagingArea:
                 parts.append(self._read_part(len(parts)))
             except (OSError, ValueError, KeyError, TypeError):
                 break
-        used = {described} | {
+        used = {self._described} | {
             path
             for number in range(len(parts))
             for path in (self._vectors(number), self._chips(number), self._entry(number))
@@ -206,6 +210,10 @@ class StagingArea:
             vectors=np.asarray(mapped),
             chips_path=self._chips(number),
         )
+
+    @property
+    def _described(self) -> Path:
+        return self._folder / "scene.json"
 
     def _vectors(self, number: int) -> Path:
         return self._folder / f"{number:06d}.npy"
