@@ -96,7 +96,7 @@ def make_result(hits: Sequence[Hit] = (), *, text: str = "harbor with ships") ->
 def some_hits() -> SearchResult:
     """Three hits of two scenes: a box, a turned square, one over the date line without a time."""
     fiji = make_scene(
-        uri="https://example.org/fiji islands.tif",
+        uri="http://127.0.0.1:9/fiji islands.tif",
         name="fiji islands.tif",
         scene_id="f" * 16,
         acquired=None,

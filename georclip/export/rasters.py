@@ -140,7 +140,7 @@ def _describe(uri: str, *, find_stretch: bool) -> _Description | None:
     from rasterio.errors import RasterioError
 
     try:
-        with rasterio.open(uri) as dataset:
+        with rasterio.Env(GDAL_HTTP_CONNECTTIMEOUT="10"), rasterio.open(uri) as dataset:
             crs = dataset.crs or dataset.gcps[1]
             meanings = [meaning.name for meaning in dataset.colorinterp]
             bands = _default_bands(meanings)
