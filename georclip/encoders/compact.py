@@ -100,8 +100,9 @@ class ResidualBlock(nn.Module):
     def __init__(self, width_in: int, width_out: int, *, stride: int) -> None:
         super().__init__()
         self.first = _conv_norm(width_in, width_out, stride=stride)
-        self.second = _conv_norm(width_out, width_out)
-        nn.init.zeros_(self.second[1].weight)  # starts as its own shortcut
+        norm = nn.BatchNorm2d(width_out)
+        nn.init.zeros_(norm.weight)  # a block starts as its own shortcut
+        self.second = nn.Sequential(nn.Conv2d(width_out, width_out, 3, padding=1, bias=False), norm)
         shortcut: list[nn.Module] = []
         if stride > 1:
             shortcut.append(nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False))
@@ -227,7 +228,7 @@ def write_compact(
     *,
     half: bool = False,
 ) -> None:
-    """Write towers as .safetensors whose metadata says everything that loading them needs.
+    """Write towers as .safetensors whose metadata, all JSON texts, says how to load them.
 
     Args:
         path: Replaced whole, or not at all.
@@ -236,18 +237,17 @@ def write_compact(
         tokenizer: Its vocabulary goes into the metadata.
         half: Store fp16, half the size.
     """
-    described = {key: value for key, value in asdict(spec).items() if key != "weights_sha256"}
+    described = {**asdict(spec), "vocabulary": tokenizer.words}
     metadata = {
-        key: value if isinstance(value, str) else json.dumps(value)
-        for key, value in described.items()
+        key: json.dumps(value) for key, value in described.items() if key != "weights_sha256"
     }
-    metadata["vocabulary"] = "\n".join(tokenizer.words)
     tensors = {
         name: (value.half() if half and value.is_floating_point() else value).contiguous()
         for name, value in towers.state_dict().items()
     }
     partial = path.with_name(path.name + ".partial")
     save_file(tensors, partial, metadata=metadata)
+    partial.chmod(0o644)  # safetensors makes it private
     partial.replace(path)
 
 
@@ -260,29 +260,30 @@ def read_compact(path: Path) -> tuple[CompactTowers, EncoderSpec, WordTokenizer]
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
         digest = sha256(path.read_bytes()).hexdigest()
     except (OSError, SafetensorError) as error:
         raise EncoderError(f"cannot read the weights {path}: {error}") from error
     try:
-        ground = json.loads(metadata["ground_size_m"])
+        known = {key: json.loads(text) for key, text in metadata.items()}
+        ground = known["ground_size_m"]
         spec = EncoderSpec(
-            name=metadata["name"],
-            architecture=metadata["architecture"],
-            activation=metadata["activation"],
+            name=known["name"],
+            architecture=known["architecture"],
+            activation=known["activation"],
             weights_sha256=digest,
-            dim=json.loads(metadata["dim"]),
-            image_size_px=json.loads(metadata["image_size_px"]),
-            mean=_three(metadata["mean"]),
-            std=_three(metadata["std"]),
-            ground_size_m=None if ground is None else _three(metadata["ground_size_m"]),
-            licence=metadata["licence"],
+            dim=known["dim"],
+            image_size_px=known["image_size_px"],
+            mean=_three(known["mean"]),
+            std=_three(known["std"]),
+            ground_size_m=None if ground is None else _three(ground),
+            licence=known["licence"],
         )
         shape = compact_shape(spec.architecture)
-        tokenizer = WordTokenizer(metadata["vocabulary"].split("\n"), shape.context_length)
+        tokenizer = WordTokenizer(known["vocabulary"], shape.context_length)
         towers = CompactTowers(spec.architecture, len(tokenizer))
         towers.load_state_dict(tensors)
-    except (KeyError, ValueError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise EncoderError(
             f"{path} holds no towers of georclip's own ({error!r}); "
             "name its architecture with --model if it belongs to another"
@@ -290,8 +291,8 @@ def read_compact(path: Path) -> tuple[CompactTowers, EncoderSpec, WordTokenizer]
     return towers.eval().requires_grad_(requires_grad=False), spec, tokenizer
 
 
-def _three(text: str) -> tuple[float, float, float]:
-    first, second, third = (float(value) for value in json.loads(text))
+def _three(values: list[float]) -> tuple[float, float, float]:
+    first, second, third = (float(value) for value in values)
     return first, second, third
 
 

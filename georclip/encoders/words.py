@@ -24,11 +24,13 @@ _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
 
 _FUNCTION_WORDS = frozenset(
-    "a about above across all also an and another any are as at be been below beside between both "
-    "but by can each every for from had has have here i in inside into is it its like lot many more "
-    "most near next no not number of on one or other our out outside over see seen some several so "
-    "that the their them there these they this those through to under up very was we were what "
-    "where which while who will with within you your".split()
+    (
+        "a about above across all also an and another any are as at be been below beside between "
+        "both but by can each every for from had has have here i in inside into is it its like lot "
+        "many more most near next no not number of on one or other our out outside over see seen "
+        "several so some that the their them there these they this those through to under up very "
+        "was we were what where which while who will with within you your"
+    ).split()
 )
 """Words that say nothing about a place on their own; they count neither as known nor unknown."""
 
@@ -36,24 +38,25 @@ _SINGULAR = {"buses": "bus", "leaves": "leaf", "people": "people", "series": "se
 _NOT_PLURAL = frozenset("always besides gas lens sometimes sports towards whereas".split())
 
 _SPELLING = {
-    "aeroplane": "airplane", "aeroplan": "airplane", "alonside": "alongside", "arround": "around",
-    "bareland": "bare land", "baseballfield": "baseball field", "baseballground": "baseball field",
-    "baseballdiamond": "baseball diamond", "buliding": "building", "carpark": "parking lot", "carparks": "parking lot",
-    "centre": "center", "colour": "color", "coloured": "colored", "colourful": "colorful",
-    "coner": "corner", "containter": "container", "devide": "divide", "devided": "divided",
-    "differenet": "different", "differnet": "different", "divid": "divide", "flurish": "flourish",
-    "foasm": "foam", "footballfield": "football field", "grey": "gray", "habor": "harbor",
-    "harbour": "harbor", "industriala": "industrial", "lugage": "luggage",
-    "mediumresidential": "medium residential", "metre": "meter",
-    "mobilehomepark": "mobile home park", "mountainpeak": "mountain peak", "neighbourhood": "neighborhood",
-    "parkinglot": "parking lot", "plamt": "plant", "ploygon": "polygon", "raod": "road",
-    "railwaystation": "railway station", "redidential": "residential", "residental": "residential",
-    "roofss": "roof", "seewall": "seawall", "seperate": "separate", "seperated": "separated",
-    "shich": "which", "sorrounded": "surrounded", "sparseresidential": "sparse residential", "sparsly": "sparsely", "spase": "space",
-    "storagetank": "storage tank", "surounded": "surrounded", "tain": "train",
-    "taxing": "taxiing", "tenniscourt": "tennis court", "termial": "terminal", "tress": "tree", "voer": "over",
-    "1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six", "7": "seven",
-    "8": "eight", "9": "nine", "10": "ten",
+    "aeroplan": "airplane", "aeroplane": "airplane", "alonside": "alongside", "arround": "around",
+    "bareland": "bare land", "baseballdiamond": "baseball diamond",
+    "baseballfield": "baseball field", "baseballground": "baseball field", "buliding": "building",
+    "carpark": "parking lot", "carparks": "parking lot", "centre": "center", "colour": "color",
+    "coloured": "colored", "colourful": "colorful", "coner": "corner", "containter": "container",
+    "devide": "divide", "devided": "divided", "differenet": "different", "differnet": "different",
+    "divid": "divide", "flurish": "flourish", "foasm": "foam", "footballfield": "football field",
+    "grey": "gray", "habor": "harbor", "harbour": "harbor", "industriala": "industrial",
+    "lugage": "luggage", "mediumresidential": "medium residential", "metre": "meter",
+    "mobilehomepark": "mobile home park", "mountainpeak": "mountain peak",
+    "neighbourhood": "neighborhood", "parkinglot": "parking lot", "plamt": "plant",
+    "ploygon": "polygon", "railwaystation": "railway station", "raod": "road",
+    "redidential": "residential", "residental": "residential", "roofss": "roof",
+    "seewall": "seawall", "seperate": "separate", "seperated": "separated", "shich": "which",
+    "sorrounded": "surrounded", "sparseresidential": "sparse residential", "sparsly": "sparsely",
+    "spase": "space", "storagetank": "storage tank", "surounded": "surrounded", "tain": "train",
+    "taxing": "taxiing", "tenniscourt": "tennis court", "termial": "terminal", "tress": "tree",
+    "voer": "over", "1": "one", "2": "two", "3": "three", "4": "four", "5": "five", "6": "six",
+    "7": "seven", "8": "eight", "9": "nine", "10": "ten",
 }  # fmt: skip
 """One spelling per word: British to American, RSICD's and UCM's slips, run-together words."""
 

@@ -46,7 +46,7 @@ class _Sentence:
 
 
 def normalise_pictures(pictures: Tensor) -> Tensor:
-    """float in [0, 1], (batch, 3, side, side), to what the tower takes."""
+    """Centre and scale pictures, float in [0, 1], (batch, 3, side, side), for the tower."""
     mean = torch.tensor(MEAN).reshape(1, 3, 1, 1)
     std = torch.tensor(STD).reshape(1, 3, 1, 1)
     return (pictures - mean) / std

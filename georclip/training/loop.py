@@ -139,8 +139,9 @@ def _towers(
 
 
 def _new_run(towers: CompactTowers, settings: TrainSettings) -> _Run:
-    towers.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    decayed, plain = [], []
+    towers.to(memory_format=torch.channels_last)
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for name, value in towers.named_parameters():
         embedding = name in ("text.words.weight", "text.places")
         (plain if value.ndim < 2 or embedding else decayed).append(value)

@@ -59,7 +59,7 @@ class TrainSettings:
             )
         if not 0 < self.learning_rate < 1:
             raise EncoderError(f"a learning rate of {self.learning_rate} is not between 0 and 1")
-        if not self.view_sizes_px or min(self.view_sizes_px + (self.image_size_px,)) < 32:
+        if not self.view_sizes_px or min(*self.view_sizes_px, self.image_size_px) < 32:
             raise EncoderError("pictures must be at least 32 px wide: the tower shrinks by 32")
 
     def view_size_px(self, epoch: int) -> int:
