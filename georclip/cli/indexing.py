@@ -13,7 +13,7 @@ import click
 from georclip.api import Index, create_index, open_index
 from georclip.cli.progress import ChipProgress, byte_count, duration
 from georclip.errors import EncoderMismatchError, SceneError
-from georclip.index.store import is_index
+from georclip.index.making import is_index
 from georclip.indexing import SceneReport, estimate
 from georclip.scenes.access import Access
 from georclip.scenes.chips import resolve_plan
@@ -87,6 +87,7 @@ def run(request: IndexRequest) -> None:
 def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
     """Add each scene; returns a line per scene refused."""
     refused = []
+    stretch, acquired = _stretch(request.stretch), _acquired(request.acquired)
     with _open(request) as index:
         plan = _plan(request, index.plan)
         for uri in uris:
@@ -96,8 +97,8 @@ def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list
                         uri,
                         plan=plan,
                         bands=request.bands,
-                        stretch=_stretch(request.stretch),
-                        acquired=_acquired(request.acquired),
+                        stretch=stretch,
+                        acquired=acquired,
                         access=access,
                         memory_bytes=request.memory,
                         batch_size=request.batch_size,
@@ -119,14 +120,13 @@ def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list
 def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
     """Print what each scene would take; returns a line per scene refused."""
     refused = []
+    stretch = _stretch(request.stretch)
     encoder, plan = _encoder_and_plan(request)
     spec = encoder.spec
     plans = []
     for uri in uris:
         try:
-            scene = open_scene(
-                uri, bands=request.bands, stretch=_stretch(request.stretch), access=access
-            )
+            scene = open_scene(uri, bands=request.bands, stretch=stretch, access=access)
             resolved = resolve_plan(scene, plan, spec.ground_size_m, spec.image_size_px)
         except SceneError as error:
             click.echo(f"Error: {error}", err=True)
@@ -220,8 +220,10 @@ def _chip_size(text: str) -> tuple[float, SizeUnit]:
 
 
 def _stretch(text: str) -> Literal["auto", "none"] | tuple[float, float]:
-    if text == "auto" or text == "none":
-        return text
+    if text == "auto":
+        return "auto"
+    if text == "none":
+        return "none"
     try:
         low, high = (float(part) for part in text.split(","))
     except ValueError:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:  # click 8.5 made the type generic; older ones cannot be subscripted
+    _Size = click.ParamType[int]
+    _Numbers = click.ParamType[tuple[float, ...]]
+else:
+    _Size = _Numbers = click.ParamType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -49,7 +55,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-class ByteSize(click.ParamType):
+class ByteSize(_Size):
     """A size such as 800MB or 1.5GB (powers of 1000), in bytes."""
 
     name = "size"
@@ -72,7 +78,7 @@ class ByteSize(click.ParamType):
         return size
 
 
-class Numbers(click.ParamType):
+class Numbers(_Numbers):
     """Numbers parted by commas, as a tuple of floats."""
 
     name = "numbers"

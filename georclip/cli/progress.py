@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
@@ -26,7 +26,7 @@ class ChipProgress:
     def __init__(self, name: str, *, quiet: bool = False) -> None:
         self.name = name
         self.quiet = quiet
-        self._bar: tqdm[None] | None = None
+        self._bar: tqdm[NoReturn] | None = None
         self._started = time.monotonic()
         self._last_line = self._started
         self._first_done: int | None = None

@@ -1,10 +1,17 @@
-"""Whether an index can be made at a place."""
+"""Whether there is an index at a place, and whether one can be made."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 from georclip.errors import GeorclipError, IndexFormatError
 from georclip.index.catalog import Catalog
 from georclip.index.files import Layout
+
+
+def is_index(path: Path | str) -> bool:
+    """Whether a folder calls itself an index; it may still be damaged."""
+    return Layout(Path(path)).manifest.exists()
 
 
 def check_free(layout: Layout) -> None:
