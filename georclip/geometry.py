@@ -129,6 +129,8 @@ def split_at_date_line(geometry: Polygon | MultiPolygon) -> Polygon | MultiPolyg
         for part in _polygons(geometry.intersection(strip)):
             if part.bounds[2] - part.bounds[0] >= _SLIVER_DEG:
                 parts.append(_shifted(part, -shift))
+    if len(parts) > 1:  # what goes all the way round meets itself there
+        parts = _polygons(shapely.union_all(parts))
     return _joined(parts)
 
 

@@ -104,12 +104,12 @@ def write_raster(
     if "blockysize" in options and not options["tiled"]:
         options["blockysize"] = min(options["blockysize"], height)
     with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=True), rasterio.open(path, "w", **options) as file:
-        file.write(bands)
-        if validity == "mask":
-            file.write_mask(valid)
         if validity == "alpha":
             names = {2: ("gray", "alpha"), 4: ("red", "green", "blue", "alpha")}[len(bands)]
             file.colorinterp = [rasterio.enums.ColorInterp[name] for name in names]
+        file.write(bands)
+        if validity == "mask":
+            file.write_mask(valid)
     return path
 
 

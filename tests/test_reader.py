@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from georclip.errors import SceneError
@@ -81,9 +81,9 @@ def test_every_pixel_lies_inside_the_footprint_of_its_chip(
     path = coordinate_raster(
         height=height, width=width, place=place, transform=where, layout=layout
     )
-    scene, resolved = opened(path, plan)
+    scene, resolved = opened(path, plan, tower_px=100)  # nothing is decimated
     ground = Georeference(crs=scene.crs, transform=scene.transform)
-    reader = ChipReader(scene, resolved, memory_bytes=memory, max_side_px=256)
+    reader = ChipReader(scene, resolved, memory_bytes=memory, max_side_px=400)
     covered = np.zeros(shape, dtype=bool)
     seen: set[str] = set()
     for planned in reader:
@@ -108,7 +108,7 @@ def test_every_pixel_lies_inside_the_footprint_of_its_chip(
 def test_chips_hold_the_pixels_of_their_windows(
     make_raster: MakeRaster, layout: str, memory: int
 ) -> None:
-    path = make_raster(height=300, width=260, layout=layout)
+    path = make_raster(height=180, width=160, layout=layout)
     plan = ChipPlan(size=50.0, unit="px", overlap=0.3, scales=(1.0, 2.0))
     chips, reader = read(path, plan, memory=memory)
     assert len(chips) == reader.chips_total
@@ -128,10 +128,11 @@ def test_numbers_follow_the_planned_windows(make_raster: MakeRaster) -> None:
     assert [(chip.image.chip.window, chip.image.chip.scale) for chip in chips] == planned
 
 
-@given(start=st.integers(0, 70))
+@settings(max_examples=6)
+@given(start=st.integers(0, 40))
 def test_going_on_gives_the_rest(make_raster: MakeRaster, start: int) -> None:
-    path = make_raster(f"resume_{start}.tif", height=200, width=300)
-    plan = ChipPlan(size=60.0, unit="px", overlap=0.2, scales=(1.0, 2.0))
+    path = make_raster(f"resume_{start}.tif", height=120, width=200)
+    plan = ChipPlan(size=40.0, unit="px", overlap=0.2, scales=(1.0, 2.0))
     whole, _ = read(path, plan)
     rest, _ = read(path, plan, start=start)
     assert [chip.number for chip in rest] == [c.number for c in whole if c.number >= start]
@@ -143,11 +144,15 @@ def test_going_on_gives_the_rest(make_raster: MakeRaster, start: int) -> None:
 def test_what_was_read_before_is_not_decoded_again(make_raster: MakeRaster) -> None:
     path = make_raster(height=640, width=64, layout="striped", compress="deflate")
     plan = ChipPlan(size=64.0, unit="px", overlap=0.0)
+    scene, resolved = opened(path, plan)
     damage(path, first_strips=8)
-    with pytest.raises(SceneError):
-        read(path, plan)
-    rest, _ = read(path, plan, start=5)
-    assert [chip.number for chip in rest] == [5, 6, 7, 8, 9]
+    for start in (0, 5):
+        reader = ChipReader(scene, resolved, memory_bytes=MEMORY, max_side_px=256, start=start)
+        if start == 0:
+            with pytest.raises(SceneError):
+                list(reader)
+        else:
+            assert [chip.number for chip in reader] == [5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize(
@@ -263,8 +268,8 @@ def test_wide_scenes_come_in_column_ranges(
 def test_each_block_is_decoded_once(
     make_raster: MakeRaster, monkeypatch: pytest.MonkeyPatch, layout: str
 ) -> None:
-    path = make_raster(height=900, width=500, layout=layout)
-    read_px = np.zeros((900, 500), dtype=int)
+    path = make_raster(height=450, width=260, layout=layout)
+    read_px = np.zeros((450, 260), dtype=int)
     from georclip.scenes.pixels import BandReader
 
     original = BandReader.read
@@ -278,7 +283,7 @@ def test_each_block_is_decoded_once(
 
     monkeypatch.setattr(BandReader, "read", counted)
     monkeypatch.setattr("georclip.scenes.strips._PIECE_BYTES", 40_000)
-    monkeypatch.setattr("georclip.scenes.reader._READ_AHEAD_BYTES", 400_000)
+    monkeypatch.setattr("georclip.scenes.reader._READ_AHEAD_BYTES", 200_000)
     plan = ChipPlan(size=64.0, unit="px", overlap=0.5, scales=(1.0, 2.0))
     read(path, plan)
     assert (read_px == 1).all()
@@ -287,7 +292,7 @@ def test_each_block_is_decoded_once(
 def test_a_palette_is_rendered_through_its_colours(tmp_path: Path) -> None:
     indexes = np.random.default_rng(0).integers(0, 4, (1, 64, 64)).astype(np.uint8)
     colours = {0: (0, 0, 0, 0), 1: (200, 30, 40, 255), 2: (20, 160, 60, 255), 3: (9, 8, 99, 255)}
-    path = write_raster(tmp_path / "palette.tif", indexes, photometric="palette")
+    path = write_raster(tmp_path / "palette.tif", indexes, photometric="palette", nodata=0)
     with rasterio.open(path, "r+") as file:
         file.write_colormap(1, colours)
     (chip,), _ = read(path, ChipPlan(size=64.0, unit="px"))
@@ -319,7 +324,7 @@ def test_gcps_place_chips_on_the_ground(tmp_path: Path) -> None:
     values = textured(3, 100, 120)
     path = tmp_path / "gcps.tif"
     points = [
-        GroundControlPoint(row=row, col=col, x=10 + col * 1e-4 + row * 2e-5, y=50 - row * 1e-4)
+        GroundControlPoint(row=row, col=col, x=10 + col * 1e-4 + row * 6e-5, y=50 - row * 1e-4)
         for row in (0, 50, 100)
         for col in (0, 60, 120)
     ]
@@ -336,8 +341,8 @@ def test_gcps_place_chips_on_the_ground(tmp_path: Path) -> None:
     ) as file:
         file.write(values)
     chips, reader = read(path, ChipPlan(size=40.0, unit="px", min_valid_fraction=0.6))
-    assert chips
     assert reader.skipped.low_valid  # the corners that the warped view leaves empty
+    assert {chip.image.chip.valid_fraction < 1 for chip in chips} == {True, False}
     west, south, east, north = chips[0].image.chip.footprint.bounds
     assert 9.99 < west < east < 10.02
     assert 49.98 < south < north < 50.01
