@@ -78,6 +78,8 @@ def about_vector(layer: QgsVectorLayer) -> dict:
     renderer = layer.renderer()
     graduated = renderer.type() == "graduatedSymbol"
     settings = layer.labeling().settings() if layer.labeling() else None
+    text = settings.format() if settings else None  # held, or what it holds is gone
+    buffer = text.buffer() if text else None
     counts = [0] * len(renderer.ranges()) if graduated else []
     scores = [f["score"] for f in layer.getFeatures()] if graduated else []
     for score in scores:
@@ -92,8 +94,8 @@ def about_vector(layer: QgsVectorLayer) -> dict:
         "styled": sum(counts) >= len(scores) if graduated else False,
         "labels": layer.labelsEnabled(),
         "label_field": settings.fieldName if settings else "",
-        "label_size": settings.format().size() if settings else 0,
-        "label_buffer": settings.format().buffer().enabled() if settings else False,
+        "label_size": text.size() if text else 0,
+        "label_buffer": buffer.enabled() if buffer else False,
         "fields": [field.name() for field in layer.fields()],
     }
 

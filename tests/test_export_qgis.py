@@ -19,8 +19,8 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.errors
+from affine import Affine
 from rasterio.enums import ColorInterp
-from rasterio.transform import from_origin
 from rasterio.warp import transform_geom
 from shapely.geometry import box, mapping, shape
 
@@ -62,7 +62,7 @@ def draw_scene(
 ) -> Scene:
     """A scene of one colour, 256 x 256 px of 10 m."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    transform = from_origin(350_000, 3_840_000, 10, 10)
+    transform = Affine(10, 0, 350_000, 0, -10, 3_840_000)
     with rasterio.open(
         path, "w", driver="GTiff", width=SIDE, height=SIDE, count=count, dtype=dtype,
         crs=UTM, transform=transform,

@@ -50,9 +50,11 @@ def search(store: IndexStore, encoder: Encoder, query: Query) -> SearchResult:
     left_out = selection.undated_scenes_left_out
     if left_out:
         log.warning(
-            "%d scene%s without an acquisition time left out: nobody knows if the dates fit",
+            "%d %s left out: nobody knows if the dates fit",
             left_out,
-            " is" if left_out == 1 else "s are",
+            "scene without an acquisition time is"
+            if left_out == 1
+            else "scenes without an acquisition time are",
         )
     hits = tuple(
         Hit(
