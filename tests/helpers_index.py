@@ -120,11 +120,14 @@ def add(
         return staging.commit({"blank": 3})
 
 
-def add_random(store: IndexStore, scene: Scene, count: int, seed: int = 0) -> CommitReport:
+def add_random(
+    store: IndexStore, scene: Scene, count: int, seed: int = 0, batch: int = 64
+) -> CommitReport:
     """Put a scene of random chips into an index."""
     rng = np.random.default_rng(seed)
     dim = store.encoder.dim
-    return add(store, scene, draw_boxes(rng, count), draw_vectors(rng, count, dim))
+    boxes, vectors = draw_boxes(rng, count), draw_vectors(rng, count, dim)
+    return add(store, scene, boxes, vectors, batch=batch)
 
 
 def by_chip(store: IndexStore) -> dict[str, tuple[Chip, Scene, bytes]]:
