@@ -2,11 +2,11 @@ import json
 
 import numpy as np
 import pytest
-from tests.helpers_training import draw_captioned
 from PIL import Image
 
 from georclip.errors import CaptionError
 from georclip.training.captions import build_vocabulary, decode_images, read_captions
+from tests.helpers_training import draw_captioned
 
 
 def test_a_file_of_the_rsicd_form_is_read(tmp_path):
@@ -51,7 +51,7 @@ def test_every_broken_image_is_named_at_once(tmp_path):
 
 def test_long_lists_are_cut_short(tmp_path):
     file, pictures = draw_captioned(tmp_path, per_class=10, held_out=0)
-    with pytest.raises(CaptionError, match="30 of 30 images are missing.* and 10 more$"):
+    with pytest.raises(CaptionError, match=r"30 of 30 images are missing.* and 10 more$"):
         read_captions([file], [pictures / "elsewhere"])
 
 
