@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import openvino as ov
 import torch
+from openvino.frontend import FrontEndManager
+from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
 from georclip.encoders.bundle import (
     CONFIG_FILE,
@@ -113,13 +115,10 @@ class _UnitTower(torch.nn.Module):
 
 def _export(tower: torch.nn.Module, example: torch.Tensor, path: Path) -> None:
     """Trace one tower and save it as OpenVINO IR with fp16 weights beside `path`."""
-    shape = [-1, *example.shape[1:]]
     with _cpu_evaluation(tower), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of every shape it makes constant
         try:
-            graph = ov.convert_model(
-                _UnitTower(tower).eval(), example_input=example, input=[ov.PartialShape(shape)]
-            )
+            graph = _convert(_UnitTower(tower).eval(), example)
         except Exception as error:  # the converter raises whatever the tower provoked
             first_line = str(error).strip().splitlines()[0]
             raise EncoderError(f"{path.stem} tower cannot be exported: {first_line}") from error
@@ -127,6 +126,19 @@ def _export(tower: torch.nn.Module, example: torch.Tensor, path: Path) -> None:
         ov.save_model(graph, Path(scratch) / path.name, compress_to_fp16=True)
         for name in (path.name, path.with_suffix(".bin").name):
             (Path(scratch) / name).replace(path.parent / name)
+
+
+def _convert(tower: torch.nn.Module, example: torch.Tensor) -> ov.Model:
+    """Trace a tower into a graph whose batch is free.
+
+    By OpenVINO's reader of traced modules and not by `openvino.convert_model`, which reports
+    every call to its maker.
+    """
+    decoder = TorchScriptPythonDecoder(tower, example_input=example)  # must outlive the reader
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    graph = frontend.convert(frontend.load(decoder))
+    graph.reshape(ov.PartialShape([-1, *example.shape[1:]]))
+    return graph
 
 
 @contextmanager

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from georclip.encoders.bundle import read_bundle
+from georclip.encoders.compact import TorchCompactEncoder
+from georclip.encoders.exporting import MIN_COSINE, export_towers
+from georclip.encoders.runtime import RuntimeEncoder
+from georclip.encoders.words import WordTokenizer
+from georclip.errors import EncoderError
+from tests.helpers_encoders import (
+    WORDS,
+    cosines,
+    pictures,
+    shared_starter,
+    starter_spec,
+    starter_towers,
+)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("GEORCLIP_CACHE", str(tmp_path / "cache"))
+
+
+class Attention(torch.nn.Module):
+    """A text tower of torch's own transformer, whose fused path no converter reads."""
+
+    def __init__(self, dim: int = 16) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(len(WORDS) + 1, dim)
+        layer = torch.nn.TransformerEncoderLayer(dim, 2, 32, batch_first=True, norm_first=True)
+        self.layers = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        away = ids == 0
+        words = self.layers(self.words(ids), src_key_padding_mask=away)
+        there = (~away).unsqueeze(-1)
+        return (words * there).sum(1) / there.sum(1)
+
+
+class Words(torch.nn.Module):
+    """A text tower: the mean of the words."""
+
+    def __init__(self, dim: int = 16) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(len(WORDS) + 1, dim, padding_idx=0)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.words(ids).mean(dim=1)
+
+
+class Sorted(Words):
+    """A text tower with a step that no converter knows."""
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        rows = self.words(ids).mean(dim=1)
+        return torch.linalg.svd(rows @ rows.T + torch.eye(len(ids)))[0][:, :1] * rows
+
+
+class Colours(torch.nn.Module):
+    """An image tower: a projection of mean colours, at any scale."""
+
+    def __init__(self, dim: int = 16, scale: float = 1.0) -> None:
+        super().__init__()
+        self.project = torch.nn.Linear(3 * 16, dim)
+        self.dropout = torch.nn.Dropout(0.5)
+        self.scale = scale
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        means = torch.nn.functional.adaptive_avg_pool2d(pixels, 4).flatten(1)
+        return self.dropout(self.project(means)) * self.scale
+
+
+def tokenizer() -> WordTokenizer:
+    return WordTokenizer(WORDS, 12)
+
+
+@pytest.fixture(scope="module")
+def starter():
+    return shared_starter()
+
+
+def test_exported_starter_equals_torch(starter):
+    towers, words = starter_towers()
+    torch_encoder = TorchCompactEncoder(towers, starter_spec(), words, "cpu")
+    encoder = RuntimeEncoder.load(starter)
+    pixels = pictures(11, 90, 70)
+    texts = ["a harbor with ships", "farmland", "dense houses near the river", "green forest"]
+    pairs = [
+        (encoder.encode_images(pixels), torch_encoder.encode_images(pixels)),
+        (encoder.encode_texts(texts), torch_encoder.encode_texts(texts)),
+    ]
+    for found, wanted in pairs:
+        assert cosines(found, wanted).min() >= MIN_COSINE
+        assert cosines(found, np.roll(wanted, 1, axis=0)).max() < 0.99  # or nothing was shown
+
+
+def test_any_towers_any_length_and_training_goes_on_as_it_was(tmp_path):
+    image, text = Colours(scale=37.0).train(), Attention().eval()
+    fused = torch.backends.mha.get_fastpath_enabled()
+    spec = starter_spec(dim=16, image_size_px=32, weights_sha256="ab" * 32)
+    assert export_towers(image, text, spec, tokenizer(), tmp_path) >= MIN_COSINE
+    rows = RuntimeEncoder.load(tmp_path).encode_images(pictures(3))
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-6)
+    assert image.training
+    assert not text.training
+    assert torch.backends.mha.get_fastpath_enabled() == fused
+    assert read_bundle(tmp_path).spec == spec  # a checkpoint's digest is kept
+
+
+def test_a_missing_digest_is_made(starter):
+    assert len(read_bundle(starter).spec.weights_sha256) == 64
+
+
+def test_weights_are_stored_as_half(starter):
+    towers, _ = starter_towers()
+    floats = sum(parameter.numel() for parameter in towers.text.parameters())
+    assert (starter / "text.bin").stat().st_size < 3 * floats
+
+
+@pytest.mark.parametrize("towers", [(Colours(8), Words()), (Colours(), Words(8))])
+def test_a_tower_of_another_length_is_refused(towers, tmp_path):
+    with pytest.raises(EncoderError, match=r"tower gives \(16, 8\).*\(16, 16\)"):
+        export_towers(*towers, starter_spec(dim=16, image_size_px=32), tokenizer(), tmp_path)
+
+
+def test_towers_that_compute_no_numbers_leave_no_encoder(tmp_path):
+    image = Colours()
+    torch.nn.init.constant_(image.project.bias, float("nan"))
+    with pytest.raises(EncoderError, match="differ"):
+        export_towers(image, Words(), starter_spec(dim=16, image_size_px=32), tokenizer(), tmp_path)
+    assert not (tmp_path / "encoder.json").exists()
+
+
+def test_a_tower_that_cannot_be_exported_is_named(tmp_path):
+    with pytest.raises(EncoderError, match="text tower cannot be exported"):
+        export_towers(
+            Colours(), Sorted(), starter_spec(dim=16, image_size_px=32), tokenizer(), tmp_path
+        )
+    assert not (tmp_path / "encoder.json").exists()
+
+
+def test_nothing_of_the_machine_is_written(starter):
+    config = json.loads((starter / "encoder.json").read_text())
+    assert set(config["files"]) == {path.name for path in starter.iterdir()} - {"encoder.json"}
+    for name in ("encoder.json", "image.xml", "text.xml"):
+        assert str(starter) not in (starter / name).read_text()
