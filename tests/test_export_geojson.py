@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -136,3 +138,13 @@ def test_gdal_reads_what_is_written(tmp_path) -> None:
     assert list(frame["rank"]) == [1, 2, 3]
     assert math.isclose(frame.geometry.iloc[0].area, HARBOR.area, rel_tol=1e-9)
     assert frame.geometry.iloc[1].equals(TOWN)
+
+
+def test_writing_geojson_loads_no_geopandas_or_rasterio() -> None:
+    code = (
+        "import sys; from georclip.export.writing import dumps_hits; "
+        "from tests.helpers_hits import some_hits; "
+        "dumps_hits(some_hits(), 'geojson'); dumps_hits(some_hits(), 'table'); "
+        "sys.exit(bool({'geopandas', 'pandas', 'pyogrio', 'rasterio', 'torch'} & set(sys.modules)))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -132,10 +132,17 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
         rendering=WIDE,
     )  # fmt: skip
     write_hits(make_result(hits_on(wide, (0, 0))), folder / "wide.qgz")
+    scaled = draw_scene(
+        folder / "scaled.tif", (2000, 3000, 1000), dtype="uint16", bands=(3, 2, 1), count=4,
+        rendering=WIDE,
+    )  # fmt: skip
+    with rasterio.open(scaled.uri, "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.0001,) * 4, (5.0,) * 4
+    write_hits(make_result(hits_on(scaled, (0, 0))), folder / "scaled.qgz")
     moving = draw_scene(folder / "a" / "scenes" / "sea.tif", (20, 60, 200))
     write_hits(make_result(hits_on(moving, (0, 0))), folder / "a" / "moved.qgz")
     (folder / "a").rename(folder / "b")
-    files = ("package.gpkg", "empty_package.gpkg", "empty.qgz", "sea.qgz", "wide.qgz")
+    files = ("package.gpkg", "empty_package.gpkg", "empty.qgz", "sea.qgz", "wide.qgz", "scaled.qgz")
     paths = [*(folder / file for file in files), folder / "b" / "moved.qgz"]
     jobs = [
         {"path": str(path), "layer": "hits", "png": str(folder / f"{path.stem}.png")}
@@ -187,11 +194,12 @@ def test_a_project_moves_with_its_scene(opened: Opened) -> None:
     assert opened.told["moved"]["valid"]
 
 
-def test_a_wide_scene_is_stretched_as_its_encoder_saw_it(opened: Opened) -> None:
-    told = opened.told["wide"]
+@pytest.mark.parametrize("name", ["wide", "scaled"])
+def test_a_wide_scene_is_stretched_as_its_encoder_saw_it(name: str, opened: Opened) -> None:
+    told = opened.told[name]
     assert told["rasters"][0]["bands"] == [3, 2, 1]
-    height, width = opened.pixels("wide").shape[1:]
-    middle = opened.pixels("wide")[:, height // 2 - 5 : height // 2, width // 2 - 5 : width // 2]
+    height, width = opened.pixels(name).shape[1:]
+    middle = opened.pixels(name)[:, height // 2 - 5 : height // 2, width // 2 - 5 : width // 2]
     assert np.allclose(middle.mean(axis=(1, 2)), (127, 255, 0), atol=3)
 
 

@@ -51,13 +51,36 @@ class RasterLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Description:
-    """What a raster says about itself; crs is None without one."""
+    """What a raster says about itself.
+
+    Attributes:
+        crs: None without one.
+        bands: To be shown where the index does not say.
+        stretch: The same, in sensor values; None for values as they are.
+        alpha: 1-based band of transparency, or None.
+        palette: Of the one band, () without a palette.
+        scaling: (scale, offset) of every band.
+    """
 
     crs: str | None
     bands: tuple[int, int, int]
     stretch: tuple[tuple[float, float], ...] | None
     alpha: int | None
     palette: tuple[tuple[int, int, int, int], ...]
+    scaling: tuple[tuple[float, float], ...]
+
+    def as_qgis_reads(
+        self, stretch: tuple[tuple[float, float], ...] | None, bands: tuple[int, int, int]
+    ) -> tuple[tuple[float, float], ...] | None:
+        """A stretch of sensor values after each band's scale and offset, which QGIS applies."""
+        used = [self.scaling[band - 1] for band in bands]
+        if all(factors == (1.0, 0.0) for factors in used):
+            return stretch
+        pairs = stretch or ((0.0, 255.0),) * 3
+        return tuple(
+            (low * scale + offset, high * scale + offset)
+            for (low, high), (scale, offset) in zip(pairs, used, strict=True)
+        )
 
 
 def raster_layers(hits: Hits, *, folder: Path) -> tuple[list[RasterLayer], list[str]]:
@@ -115,8 +138,10 @@ def _layer(scene: Scene | None, uri: str, *, name: str, source: str) -> RasterLa
     bands, stretch = (1, 1, 1), None
     if scene is not None:
         bands, stretch = scene.rendering.bands, _stretch(scene.rendering, scene.dtype)
-    elif said is not None:
-        bands, stretch = said.bands, said.stretch
+    if said is not None:
+        if scene is None or max(bands) > len(said.scaling):  # the file is another by now
+            bands, stretch = said.bands, said.stretch
+        stretch = said.as_qgis_reads(stretch, bands)
     return RasterLayer(
         name=name,
         source=source,
@@ -151,6 +176,7 @@ def _describe(uri: str, *, find_stretch: bool) -> _Description | None:
                 stretch=_percentiles(dataset, bands) if stretched else None,
                 alpha=meanings.index("alpha") + 1 if "alpha" in meanings else None,
                 palette=_palette(dataset, meanings),
+                scaling=tuple(zip(dataset.scales, dataset.offsets, strict=True)),
             )
     except (RasterioError, OSError):
         return None
