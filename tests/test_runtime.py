@@ -10,7 +10,13 @@ import pytest
 
 from georclip.encoders.runtime import IMAGE_BATCH, RuntimeEncoder
 from georclip.errors import EncoderError, QueryError
-from tests.helpers_encoders import cosines, pictures, shared_starter, starter_spec
+from tests.helpers_encoders import (
+    cosines,
+    export_starter,
+    pictures,
+    shared_starter,
+    starter_spec,
+)
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +190,15 @@ print(texts.shape, encoder.encode_images(images).shape)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "(1, 32) (2, 32)\n"
+
+
+def test_graphs_kept_of_other_weights_are_not_mixed_up(exported, folder, tmp_path):
+    """Two towers of one shape, one cache: the second must not get the first's graph."""
+    RuntimeEncoder.load(exported).encode_texts(["harbor"])
+    export_starter(folder, seed=7)
+    shared = RuntimeEncoder.load(folder).encode_texts(["harbor", "a river"])
+    shutil.rmtree(tmp_path / "cache")
+    fresh = RuntimeEncoder.load(folder).encode_texts(["harbor", "a river"])
+    np.testing.assert_allclose(shared, fresh, atol=1e-6)
+    first = RuntimeEncoder.load(exported).encode_texts(["harbor", "a river"])
+    assert cosines(first, fresh).max() < 0.9
