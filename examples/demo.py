@@ -104,16 +104,13 @@ def georclip(*arguments: str) -> None:
 
 def check(scene: DrawnScene, question: Question, features: list[dict[str, Any]]) -> bool:
     """Say whether the best hit is the place asked for."""
-    shown = []
-    for feature in features:
-        centre = shape(feature["geometry"]).centroid
-        place = scene.place_at(centre.x, centre.y)
-        shown.append(place.name if place else "open country")
-    right = bool(shown) and shown[0] == question.place
+    shown = [scene.places_in(shape(feature["geometry"])) for feature in features]
+    names = [" and ".join(place.name for place in places) or "open country" for places in shown]
+    right = bool(shown) and question.place in [place.name for place in shown[0]]
     verdict = "right" if right else f"WRONG, it should be the {question.place}"
     best = features[0]["properties"]["score"] if features else float("nan")
-    print(f'  "{question.text}": rank 1 (score {best:.2f}) shows the {shown[0]}: {verdict}')
-    print(f"      ranks 1 to {len(shown)}: {', '.join(shown)}")
+    print(f'  "{question.text}": rank 1 (score {best:.2f}) shows {names[0]}: {verdict}')
+    print(f"      ranks 1 to {len(names)}: {', '.join(names)}")
     return right
 
 
@@ -158,11 +155,8 @@ def print_next_steps(folder: Path, elapsed_s: float) -> None:
     program = "georclip"
     beside_python = Path(sys.executable).with_name(program)
     if shutil.which(program) is None and beside_python.exists():
-        program = (
-            str(beside_python.relative_to(Path.cwd()))
-            if (beside_python.is_relative_to(Path.cwd()))
-            else str(beside_python)
-        )
+        inside = beside_python.is_relative_to(Path.cwd())
+        program = str(beside_python.relative_to(Path.cwd()) if inside else beside_python)
     print(f"""
 Done in {elapsed_s:.0f} s. Look at
   {folder / "hits.png"}       the scene with the hits outlined, rank by rank

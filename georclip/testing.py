@@ -96,6 +96,19 @@ class DrawnScene:
                 return candidate
         raise KeyError(f"no place {name!r}; there are {', '.join(p.name for p in self.places)}")
 
+    def places_in(self, footprint: Polygon | MultiPolygon) -> tuple[Place, ...]:
+        """The places that a chip shows: half of the chip or half of the place is shared.
+
+        Args:
+            footprint: EPSG:4326, (lon, lat).
+        """
+        shown = []
+        for place in self.places:
+            shared = footprint.intersection(place.footprint).area
+            if shared >= 0.5 * min(footprint.area, place.footprint.area):
+                shown.append(place)
+        return tuple(shown)
+
     def place_at(self, lon: float, lat: float) -> Place | None:
         """The place that holds this point (degrees, EPSG:4326), or None between places."""
         from shapely import Point

@@ -86,6 +86,22 @@ def test_footprints_are_the_windows_on_the_ground(drawn):
     assert drawn.place_at(0.0, 0.0) is None
 
 
+def test_a_chip_shows_the_places_that_fill_it_or_lie_in_it(drawn):
+    from shapely.geometry import box
+
+    def shown(footprint):
+        return [place.name for place in drawn.places_in(footprint)]
+
+    everything = box(-9.5, 39.5, -8.5, 40.5)
+    assert shown(everything) == [place.name for place in drawn.places]
+    assert shown(drawn.place("forest").footprint.centroid.buffer(0.001)) == ["forest"]
+    west, south, east, north = drawn.place("stadium").footprint.bounds
+    assert shown(box(west - (east - west) * 0.4, south, east - (east - west) * 0.4, north)) == [
+        "stadium"
+    ]
+    assert shown(box(west - (east - west) * 0.6, south, east - (east - west) * 0.6, north)) == []
+
+
 def test_unknown_place_names_the_known_ones(drawn):
     with pytest.raises(KeyError, match="storage tanks"):
         drawn.place("volcano")

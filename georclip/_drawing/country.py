@@ -11,21 +11,21 @@ from georclip._drawing.terrain import coast_x_m, river_y_m
 from georclip._drawing.town import draw_house
 
 _CROPS: tuple[Colour, ...] = (
-    (88, 110, 56), (106, 124, 66), (72, 96, 52), (132, 134, 82), (168, 152, 110), (184, 168, 124),
-    (138, 112, 84), (122, 100, 76), (96, 118, 70), (152, 146, 96),
+    (80, 98, 58), (92, 108, 68), (72, 90, 54), (104, 114, 78), (118, 116, 86), (108, 98, 76),
+    (96, 88, 70), (130, 124, 94), (84, 98, 72),
 )  # fmt: skip
 _CROWNS: tuple[Colour, ...] = ((44, 62, 36), (52, 72, 40), (60, 80, 46), (40, 58, 38), (70, 84, 48))
 
 
 def draw_farmland(canvas: Canvas) -> None:
-    """Draw farmland in the south-east: parcels, tracks, a watered circle, a farmstead."""
+    """Draw farmland in the south-east: strips of crops, tracks, a watered circle, a farmstead."""
     frame = Frame((2440.0, 1990.0), -7.0)
-    canvas.polygon(frame.box(0, 0, 1180, 680), (150, 140, 108))
-    for left, top, right, bottom in _split(canvas, (-590, -340, 590, 340)):
-        _draw_parcel(canvas, frame, (left + 2.5, top + 2.5, right - 2.5, bottom - 2.5))
+    canvas.polygon(frame.box(0, 0, 1180, 680), (92, 98, 66))
+    for holding in _split(canvas, (-590, -340, 590, 340)):
+        _draw_holding(canvas, frame, holding)
     for track in ([(-590, -40), (590, -40)], [(-110, -340), (-110, 340)], [(280, -40), (280, 340)]):
-        canvas.line(frame([(float(x), float(y)) for x, y in track]), 6, (188, 176, 146))
-    _draw_pivot(canvas, frame.at(-395, 140), 155)
+        canvas.line(frame([(float(x), float(y)) for x, y in track]), 5, (164, 154, 128))
+    _draw_pivot(canvas, frame.at(-450, 200), 110)
     for x in np.arange(-585, 590, 9):
         if canvas.rng.random() < 0.6:
             spot = frame.at(float(x), -345 + float(canvas.rng.normal(0, 3)))
@@ -38,12 +38,12 @@ def draw_farmland(canvas: Canvas) -> None:
 
 
 def _split(canvas: Canvas, box: Box) -> list[Box]:
-    """Cut a rectangle into parcels of about a hectare, across the longer side each time."""
+    """Cut a rectangle into holdings of a few hectares, across the longer side each time."""
     left, top, right, bottom = box
     width, height = right - left, bottom - top
-    if width * height < 9500 or (width * height < 21000 and canvas.rng.random() < 0.45):
+    if width * height < 18000 or (width * height < 36000 and canvas.rng.random() < 0.4):
         return [box]
-    share = float(canvas.rng.uniform(0.34, 0.66))
+    share = float(canvas.rng.uniform(0.36, 0.64))
     if width > height:
         cut = left + share * width
         return _split(canvas, (left, top, cut, bottom)) + _split(canvas, (cut, top, right, bottom))
@@ -51,40 +51,53 @@ def _split(canvas: Canvas, box: Box) -> list[Box]:
     return _split(canvas, (left, top, right, cut)) + _split(canvas, (left, cut, right, bottom))
 
 
-def _draw_parcel(canvas: Canvas, frame: Frame, box: Box) -> None:
-    """One crop: its colour, its rows along the longer side, thin and thick patches."""
+def _draw_holding(canvas: Canvas, frame: Frame, box: Box) -> None:
+    """Parallel strips of different crops, parted by balks, with a hedge or track around."""
+    left, top, right, bottom = box
+    edge = canvas.choose(((58, 74, 44), (70, 82, 50), (150, 140, 114)), 0.05)
+    centre = ((left + right) / 2, (top + bottom) / 2)
+    canvas.polygon(frame.box(*centre, right - left, bottom - top), edge)
+    left, top, right, bottom = left + 2, top + 2, right - 2, bottom - 2
+    upright = bool(canvas.rng.random() < 0.5)
+    start, end = (left, right) if upright else (top, bottom)
+    usual_m = float(canvas.rng.uniform(16, 48))
+    while start < end - 3:
+        stop = min(end, start + usual_m * float(canvas.rng.uniform(0.6, 1.4)))
+        strip = (start, top, stop - 1.2, bottom) if upright else (left, start, right, stop - 1.2)
+        _draw_strip(canvas, frame, strip, upright=upright)
+        start = stop
+
+
+def _draw_strip(canvas: Canvas, frame: Frame, box: Box, *, upright: bool) -> None:
+    """One crop: its colour, its rows along the strip, thin and thick patches."""
     left, top, right, bottom = box
     centre, width, height = ((left + right) / 2, (top + bottom) / 2), right - left, bottom - top
-    colour = canvas.choose(_CROPS, 0.07)
+    colour = canvas.choose(_CROPS, 0.06)
     canvas.polygon(frame.box(*centre, width, height), colour)
-    spacing, gain = float(canvas.rng.choice([3.5, 6.0, 9.0])), float(canvas.rng.uniform(0.85, 0.95))
-    count = int(min(width, height) / spacing)
-    for row in range(1, count):
-        tone = shade(colour, gain + float(canvas.rng.normal(0, 0.03)))
-        offset = row * spacing
-        if width > height:
-            ends = [(left + 1, top + offset), (right - 1, top + offset)]
+    gain = float(canvas.rng.uniform(0.9, 0.97))
+    for offset in np.arange(1.5, width if upright else height, 3.2).tolist():
+        if upright:
+            ends = [(left + offset, top), (left + offset, bottom)]
         else:
-            ends = [(left + offset, top + 1), (left + offset, bottom - 1)]
-        canvas.line(frame(ends), spacing * 0.42, tone, 0.8)
-    for _ in range(5):
-        x, y = canvas.rng.uniform((left + 14, top + 14), (right - 14, bottom - 14)).tolist()
-        patch = shade(colour, float(canvas.rng.uniform(0.85, 1.12)))
-        canvas.disc(frame.at(x, y), float(canvas.rng.uniform(6, 13)), patch, 0.25)
+            ends = [(left, top + offset), (right, top + offset)]
+        canvas.line(frame(ends), 1.3, shade(colour, gain + float(canvas.rng.normal(0, 0.02))), 0.8)
+    for x, y in canvas.rng.uniform((left, top), (right, bottom), size=(3, 2)).tolist():
+        patch = shade(colour, float(canvas.rng.uniform(0.86, 1.1)))
+        canvas.disc(frame.at(x, y), float(canvas.rng.uniform(4, 9)), patch, 0.22)
 
 
 def _draw_pivot(canvas: Canvas, centre: Point, radius_m: float) -> None:
     """A circle watered by a turning arm: rings of wheel tracks, one sector freshly sown."""
-    canvas.polygon(rectangle(centre, 2 * radius_m + 10, 2 * radius_m + 10, -7), (166, 150, 116))
-    canvas.disc(centre, radius_m, (84, 112, 54))
+    canvas.polygon(rectangle(centre, 2 * radius_m + 10, 2 * radius_m + 10, -7), (128, 122, 94))
+    canvas.disc(centre, radius_m, (82, 104, 60))
     sector = [centre] + [
         (centre[0] + radius_m * math.cos(a), centre[1] + radius_m * math.sin(a))
         for a in np.linspace(-0.5, 0.9, 30)
     ]
-    canvas.polygon(sector, (126, 132, 74))
+    canvas.polygon(sector, (108, 114, 76))
     for ring in np.arange(16, radius_m, 11):
         outline = ellipse(centre, float(ring), float(ring))
-        canvas.line([*outline, outline[0]], 1.4, (70, 94, 46), 0.5)
+        canvas.line([*outline, outline[0]], 1.4, (70, 90, 50), 0.5)
     tip = (centre[0] + radius_m * 0.97, centre[1] - radius_m * 0.2)
     canvas.line([centre, tip], 1.6, (206, 206, 198))
 
@@ -121,12 +134,12 @@ def _track_y_m(x: float) -> float:
     return 2225 + 0.16 * (x - 1000) + 18 * math.sin(x / 90)
 
 
-def scatter_trees(canvas: Canvas, count: int = 2600) -> None:
+def scatter_trees(canvas: Canvas, count: int = 7000) -> None:
     """Strew single trees and bushes over open land, before anything is built there."""
     spots = canvas.rng.uniform((0, 0), (3000, 2400), size=(count, 2))
-    groups = spots[canvas.rng.integers(0, 90, size=count)]
-    groups = groups + canvas.rng.normal(0, 34, size=(count, 2))
+    groups = spots[canvas.rng.integers(0, 160, size=count)]
+    groups = groups + canvas.rng.normal(0, 42, size=(count, 2))
     for x, y in np.concatenate([spots[: count // 2], groups[: count // 2]]).tolist():
         on_land = x > float(coast_x_m(y)) + 95
-        if on_land and abs(y - float(river_y_m(x))) > 48:
+        if on_land and abs(y - float(river_y_m(x))) > 62:
             canvas.tree((x, y), float(canvas.rng.uniform(1.8, 5.0)), canvas.choose(_CROWNS, 0.12))

@@ -86,7 +86,7 @@ def _river(
     slope = np.gradient(river_y_m(x)[0], x[0])[None, :]
     away = np.abs(y - river_y_m(x)) / np.sqrt(1 + slope**2)
     away = away + 3.0 * noise(shape, _cells(50, 14, pixel_size_m), rng)
-    half_width = 25 + 45 * np.exp(-np.clip(x - coast_x_m(y), 0, None) / 130)
+    half_width = 41 + 45 * np.exp(-np.clip(x - coast_x_m(y), 0, None) / 130)
     beyond = (away - half_width).astype(np.float32)
     on_land = _step(inland, -8.0, 12.0)
     bank = _mix(picture, _colour(70, 84, 52), 0.8 * (1 - _step(beyond, 16.0, 6.0)) * on_land)

@@ -137,7 +137,7 @@ def _draw_pitch(canvas: Canvas, frame: Frame) -> None:
         canvas.line([*ring, ring[0]], 0.5, (206, 178, 164), 0.7)
     canvas.polygon(_oval(frame, 84, 54), (92, 118, 60))
     for stripe in range(-5, 6):
-        tone = (74, 118, 52) if stripe % 2 else (92, 136, 62)
+        tone = (74, 106, 54) if stripe % 2 else (88, 120, 62)
         canvas.polygon(frame.box(stripe * 9.6, 0, 9.6, 68), tone)
     lines: Colour = (222, 228, 216)
     areas = [(0.0, 105.0, 68.0)]
@@ -164,12 +164,22 @@ def draw_roads(canvas: Canvas, bridge_x_m: float, river_y_m: float) -> None:
     for route in routes:
         canvas.line(route, 16, ASPHALT)
         canvas.line(route, 0.8, (206, 202, 186), 0.8)
-    deck = [(bridge_x_m - 11, river_y_m - 75), (bridge_x_m + 11, river_y_m - 75),
-            (bridge_x_m + 11, river_y_m + 75), (bridge_x_m - 11, river_y_m + 75)]  # fmt: skip
-    canvas.shadow(deck, 14, 0.5)
-    canvas.polygon(deck, CONCRETE)
-    for offset in (-10.2, 10.2):
-        rail = [(bridge_x_m + offset, river_y_m - 75), (bridge_x_m + offset, river_y_m + 75)]
-        canvas.line(rail, 1.2, (206, 204, 198))
-    canvas.line([(bridge_x_m, river_y_m - 75), (bridge_x_m, river_y_m + 75)], 15, (104, 104, 102))
-    canvas.line([(bridge_x_m, river_y_m - 75), (bridge_x_m, river_y_m + 75)], 0.8, (216, 212, 196))
+    _draw_bridge(canvas, bridge_x_m, river_y_m)
+
+
+def _draw_bridge(canvas: Canvas, x: float, y: float) -> None:
+    """A girder bridge on piers, with four lanes and pavements; its shadow lies on the water."""
+    frame = Frame((x, y), 90.0)
+    for pier in range(-60, 90, 30):
+        canvas.polygon(frame.box(pier, 0, 5, 36), (120, 118, 110))
+    canvas.shadow(frame.box(0, 0, 230, 28), 16, 0.55)
+    canvas.polygon(frame.box(0, 0, 230, 28), CONCRETE)
+    canvas.polygon(frame.box(0, 0, 230, 20), (104, 104, 102))
+    for side in (-13.2, 13.2):
+        canvas.line(frame([(-115, side), (115, side)]), 1.4, (212, 210, 204))
+    for lane in (-5.0, 0.0, 5.0):
+        canvas.line(frame([(-115, lane), (115, lane)]), 0.8, (216, 212, 196), 0.8)
+    for _ in range(14):
+        lane = float(canvas.rng.choice([-7.5, -2.5, 2.5, 7.5]))
+        car = frame.box(float(canvas.rng.uniform(-112, 112)), lane, 4.6, 2.0)
+        canvas.polygon(car, canvas.choose((WHITE, (56, 58, 62), (140, 44, 40))))
