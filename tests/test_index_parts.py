@@ -8,14 +8,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from georclip.errors import IndexCorruptError
+from georclip.index import vectors as vectors_module
 from georclip.index.chiptable import joined, table_digest, table_of
 from georclip.index.columns import PAGE_ROWS, SegmentColumns, page_bounds, write_columns
 from georclip.index.hilbert import hilbert_keys, hilbert_order
 from georclip.index.info import narrowest_bounds
 from georclip.index.records import SegmentRecord
 from georclip.index.segments import mergeable_tail
-from georclip.index.vectors import JoinedVectors, runs_of, unit_fp16
-from tests.helpers_index import draw_boxes, draw_vectors, make_chips, make_scene
+from georclip.index.vectors import (
+    JoinedVectors,
+    VectorSegment,
+    runs_of,
+    unit_fp16,
+    write_vectors,
+)
+from tests.helpers_index import DIM, draw_boxes, draw_vectors, make_chips, make_scene
 
 
 def test_neighbours_on_the_curve_are_neighbours_on_the_ground():
@@ -116,6 +124,29 @@ def test_joined_vectors_take_from_every_part():
     np.testing.assert_array_equal(vectors.take(order), np.concatenate(parts)[order])
     assert len(vectors) == 9
     assert vectors.take(np.empty(0, dtype=np.int64)).shape == (0, 4)
+
+
+def test_no_flipped_bit_in_a_header_changes_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(vectors_module, "_GATHER_ROWS", 0)
+    stored = unit_fp16(draw_vectors(np.random.default_rng(0), 50))
+    file = tmp_path / "vectors.faiss"
+    write_vectors(file, iter([stored]), DIM)
+    data = file.read_bytes()
+    query, rows = np.full(DIM, DIM**-0.5, dtype=np.float32), np.arange(50)
+    best = VectorSegment(file, count=50, dim=DIM).best(query, rows, 5)
+    refused = 0
+    for position in range(len(data) - stored.nbytes):
+        file.unlink()  # what is mapped must not change
+        file.write_bytes(data[:position] + bytes([data[position] ^ 0x04]) + data[position + 1 :])
+        try:
+            found = VectorSegment(file, count=50, dim=DIM).best(query, rows, 5)
+        except IndexCorruptError:
+            refused += 1
+        else:
+            np.testing.assert_array_equal(found, best)
+    assert refused > 30
 
 
 @given(st.lists(st.integers(0, 60), unique=True))

@@ -45,15 +45,20 @@ class VectorSegment:
     def __init__(self, path: Path, *, count: int, dim: int) -> None:
         try:
             self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:  # a damaged length asks for any memory
             raise _damaged(path, "FAISS cannot read it") from error
         if not isinstance(self._index, faiss.IndexScalarQuantizer):
             raise _damaged(path, "it is no scalar quantizer")
         if self._index.ntotal != count or self._index.d != dim:
             found = f"{self._index.ntotal} vectors of length {self._index.d}"
             raise _damaged(path, f"it holds {found}, not {count} of {dim}")
-        if self._index.code_size != 2 * dim:
+        if (
+            self._index.sq.qtype != faiss.ScalarQuantizer.QT_fp16
+            or self._index.code_size != 2 * dim
+        ):
             raise _damaged(path, "its vectors are not fp16")
+        if self._index.metric_type != faiss.METRIC_INNER_PRODUCT or not self._index.is_trained:
+            raise _damaged(path, "it does not compare by inner product")
         self._codes, self._map = _map_codes(path, count, dim)
 
     @property
