@@ -74,9 +74,8 @@ def main() -> int:
             "--overwrite",
         )
         answers[question] = json.loads(path.read_text(encoding="utf-8"))["features"]
-    for suffix in ("gpkg", "qgz"):
-        target = str(folder / f"hits.{suffix}")
-        georclip("export", str(folder / "hits.geojson"), "-o", target, "--overwrite")
+    project = str(folder / "hits.qgz")  # and hits.gpkg beside it
+    georclip("export", str(folder / "hits.geojson"), "-o", project, "--overwrite")
     draw_picture(scene, answers, folder / "hits.png")
 
     print("\nWhat was found, against what was drawn:")
@@ -105,7 +104,9 @@ def georclip(*arguments: str) -> None:
 def check(scene: DrawnScene, question: Question, features: list[dict[str, Any]]) -> bool:
     """Say whether the best hit is the place asked for."""
     shown = [scene.places_in(shape(feature["geometry"])) for feature in features]
-    names = [" and ".join(place.name for place in places) or "open country" for places in shown]
+    names = [
+        " and ".join(place.name for place in places) or "none of the places" for places in shown
+    ]
     right = bool(shown) and question.place in [place.name for place in shown[0]]
     verdict = "right" if right else f"WRONG, it should be the {question.place}"
     best = features[0]["properties"]["score"] if features else float("nan")
