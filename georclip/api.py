@@ -229,7 +229,7 @@ class Index:
 
     def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
         """What is wrong with the files; () when nothing is. `full` reads every byte."""
-        return tuple(self._store.verify(full=full))
+        return self._store.verify(full=full)
 
     def close(self) -> None:
         """Release the lock and the files."""

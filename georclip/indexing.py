@@ -35,7 +35,7 @@ Progress = Callable[[int, int], None]
 DEFAULT_BATCH = 64
 QUEUED_BATCHES = 2
 BATCH_SHARE = 16  # a batch of pixels may take this part of the memory allowed
-ROW_BYTES = 420  # catalog and columns per chip on disk, beside its vector: measured
+ROW_BYTES = 234  # catalog and columns per chip on disk, beside its vector: measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,10 @@ import sys
 
 import pytest
 
+import georclip
+from georclip.testing import draw_scene
+from georclip.values import ChipPlan
+
 HEAVY = ("torch", "faiss", "rasterio", "geopandas", "openvino", "numpy", "shapely", "PIL")
 
 LOADED = """
@@ -53,6 +57,15 @@ def test_importing_georclip_loads_nothing_heavy():
     assert not set(done.stdout.split()) & set(HEAVY)
 
 
+@pytest.fixture
+def starter_index(tmp_path):
+    scene = draw_scene(tmp_path / "coast.tif", pixel_size_m=10)
+    plan = ChipPlan(size=128, unit="px")
+    with georclip.create_index(tmp_path / "index", model="starter", plan=plan) as index:
+        index.add(scene.path)
+    return tmp_path / "index"
+
+
 def test_a_search_with_a_bbox_loads_no_torch_geopandas_or_rasterio(starter_index):
     modules, done = loaded_by(
         "search", "forest", "-i", starter_index, "--bbox", "-180,-90,180,90", "-k", "1"
@@ -62,8 +75,6 @@ def test_a_search_with_a_bbox_loads_no_torch_geopandas_or_rasterio(starter_index
 
 
 def test_the_public_names_are_pinned():
-    import georclip
-
     assert georclip.__all__ == [
         "CaptionError", "EncoderError", "EncoderMismatchError", "ExportError", "GeorclipError",
         "Index", "IndexCorruptError", "IndexFormatError", "QueryError", "SceneError",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -80,7 +82,8 @@ def search(
     with open_index(index_path, weights=weights, device=device) as index:
         result = index.search(text, bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k)
     if output is None:
-        click.echo(dumps_hits(result, output_format or "geojson").removesuffix("\n"))
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        sys.stdout.write(dumps_hits(result, output_format or "geojson", width=width))
     else:
         for path in write_hits(result, output, output_format, overwrite=overwrite):
             click.echo(f"{path}: {len(result.hits)} hits", err=True)

@@ -23,10 +23,9 @@ def verify(context: click.Context, index_path: Path, full: bool) -> None:
       georclip verify
       georclip verify --full -i my-index
     """
-    from georclip.api import open_index
+    from georclip.index.store import verify_index
 
-    with open_index(index_path) as index:
-        findings = index.verify(full=full)
+    findings = verify_index(index_path, full=full)
     for finding in findings:
         click.echo(f"{finding.file}\t{finding.problem}\t{finding.advice}")
     if findings:
