@@ -55,6 +55,8 @@ def is_remote(reference: str) -> bool:
 
 def is_vrt(path: str | Path) -> bool:
     """Say whether GDAL would take a local file for a VRT."""
+    if not os.path.isfile(path):  # some formats are folders
+        return False
     with open(path, "rb") as file:
         return b"<VRTDataset" in file.read(_SNIFFED_BYTES)
 
