@@ -9,12 +9,11 @@ import random
 from collections.abc import Iterator
 
 import numpy as np
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from georclip.errors import SceneError
 from georclip.scenes.access import is_remote
-from georclip.scenes.raster import Dataset, gdal_settings, reason
+from georclip.scenes.raster import GDAL_ERRORS, Dataset, gdal_settings, reason
 
 _SAMPLED_BLOCKS = 24
 _LARGEST_SIDE_PX = 512
@@ -49,7 +48,7 @@ def scene_identity(dataset: Dataset, uri: str, *, full: bool = False) -> str:
         with gdal_settings(uri):
             for window in areas:
                 digest.update(np.ascontiguousarray(dataset.read(window=window)).data)
-    except (RasterioError, ValueError, OSError) as error:
+    except GDAL_ERRORS as error:
         raise SceneError(
             f"{uri}: its data cannot be read ({reason(error)}): the file may be truncated or "
             "damaged; fetch or write it again"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
-from rasterio.errors import RasterioError
 from rasterio.windows import Window as RasterWindow
 
 from georclip.errors import SceneError
-from georclip.scenes.raster import Dataset, gdal_settings, reason
+from georclip.scenes.raster import GDAL_ERRORS, Dataset, gdal_settings, reason
 from georclip.scenes.rendering import Values, alpha_band, palette_of, render, valid_by_value
 from georclip.values import Rendering
 
@@ -70,7 +69,7 @@ class BandReader:
                     mask = self.dataset.read_masks(
                         self.bands[0], window=window, out_shape=(height, width)
                     )
-        except (RasterioError, ValueError, OSError) as error:
+        except GDAL_ERRORS as error:
             col, row, across, down = area
             raise SceneError(
                 f"{self.uri}: cannot be read at columns {col} to {col + across - 1}, rows {row} "

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import rasterio
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.io import DatasetReader  # unlike rasterio.open, takes a list of drivers
 from rasterio.session import DummySession
@@ -25,6 +26,9 @@ Dataset = Any
 GDAL_CACHE_BYTES = 48 * 1024 * 1024
 """Blocks kept decoded, for the whole process. GDAL would take 5 % of the machine's memory."""
 
+GDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError, RuntimeError)
+"""What rasterio raises when a file is not as it should be; CPLE_BaseError is GDAL's own."""
+
 _SETTINGS = {
     "GDAL_CACHEMAX": GDAL_CACHE_BYTES,
     "GDAL_VRT_ENABLE_PYTHON": "NO",
@@ -38,7 +42,10 @@ _SETTINGS = {
     "VSI_CACHE": "YES",
     "VSI_CACHE_SIZE": 8 * 1024 * 1024,
 }
-_REMOTE_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+_REMOTEGDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError, RuntimeError)
+"""What rasterio raises when a file is not as it should be; CPLE_BaseError is GDAL's own."""
+
+_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 _SCHEMES = {
     "http://": "/vsicurl/http://",
     "https://": "/vsicurl/https://",
@@ -96,7 +103,7 @@ def open_raster(uri: str, *, access: Access | None = None) -> Iterator[Dataset]:
             source = DatasetReader(_gdal_path(uri), driver=list(drivers))
             for band in source.indexes:  # loads overviews and masks while GDAL is kept quiet
                 source.overviews(band)
-        except (RasterioError, ValueError, OSError) as error:
+        except GDAL_ERRORS as error:
             raise SceneError(_why_not_opened(uri, error, access)) from None
     try:
         if source.crs is None and len(source.gcps[0]) >= 3 and source.transform.is_identity:
@@ -123,7 +130,7 @@ def _warped(source: Dataset, uri: str) -> Iterator[Dataset]:
     alone = source.nodata is None and not any(c.name == "alpha" for c in source.colorinterp)
     try:
         view = WarpedVRT(source, src_crs=crs, crs=crs, add_alpha=alone)
-    except (RasterioError, ValueError, RuntimeError) as error:
+    except GDAL_ERRORS as error:
         raise SceneError(
             f"{uri}: its ground control points cannot be fitted ({reason(error)}): "
             "warp it with gdalwarp first"

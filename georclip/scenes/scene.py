@@ -18,7 +18,14 @@ from georclip.scenes.access import Access, is_remote
 from georclip.scenes.dates import find_acquired
 from georclip.scenes.identity import scene_identity
 from georclip.scenes.pixels import Area, BandReader
-from georclip.scenes.raster import Dataset, absolute_uri, gdal_settings, open_raster
+from georclip.scenes.raster import (
+    GDAL_ERRORS,
+    Dataset,
+    absolute_uri,
+    gdal_settings,
+    open_raster,
+    reason,
+)
 from georclip.scenes.rendering import AUTO, Stretch, Values, choose_bands, find_stretch
 from georclip.scenes.stac import is_item_name, resolve_item
 from georclip.values import Rendering, Scene
@@ -63,6 +70,11 @@ def open_scene(
     except SceneError as error:
         message = str(error)
         raise SceneError(message if message.startswith(uri) else f"{uri}: {message}") from None
+    except GDAL_ERRORS as error:
+        raise SceneError(
+            f"{uri}: cannot be understood ({reason(error)}): the file may be damaged; fetch or "
+            "write it again"
+        ) from None
 
 
 def scene_name(uri: str) -> str:
