@@ -310,6 +310,16 @@ def test_damage_is_named_with_its_place(make_raster: MakeRaster) -> None:
         list(read_chips(scene, resolved, memory_bytes=MEMORY, max_side_px=256))
 
 
+def test_a_file_of_one_block_is_read_and_noted(make_raster: MakeRaster, monkeypatch) -> None:
+    path = make_raster(height=150, width=160, layout="single block")
+    with rasterio.open(path) as file:
+        assert file.block_shapes[0] == (150, 160)
+    monkeypatch.setattr("georclip.scenes.reader._ONE_BLOCK_PX", 1000)
+    chips, reader = read(path, ChipPlan(size=50.0, unit="px"))
+    assert all(np.array_equal(chip.image.pixels, truth(path, chip)) for chip in chips)
+    assert any("one single block" in note for note in reader.notes)
+
+
 def test_a_file_that_changed_its_size_is_refused(make_raster: MakeRaster) -> None:
     path = make_raster("a.tif", height=100, width=100)
     scene, resolved = opened(path, ChipPlan(size=64.0, unit="px"))

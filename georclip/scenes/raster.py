@@ -42,10 +42,7 @@ _SETTINGS = {
     "VSI_CACHE": "YES",
     "VSI_CACHE_SIZE": 8 * 1024 * 1024,
 }
-_REMOTEGDAL_ERRORS = (RasterioError, CPLE_BaseError, ValueError, OSError, RuntimeError)
-"""What rasterio raises when a file is not as it should be; CPLE_BaseError is GDAL's own."""
-
-_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
+_REMOTE_SETTINGS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 _SCHEMES = {
     "http://": "/vsicurl/http://",
     "https://": "/vsicurl/https://",
