@@ -190,6 +190,18 @@ def test_table_for_the_terminal(world):
     assert len(done.stdout.splitlines()) >= 4
 
 
+def test_a_stac_item_gives_the_time(tmp_path):
+    write_scene(tmp_path / "asset.tif", side=256)
+    item = {"type": "Feature", "stac_version": "1.0.0", "id": "x", "geometry": None,
+            "properties": {"datetime": "2019-05-06T07:08:09Z"}, "links": [],
+            "assets": {"data": {"href": "asset.tif", "roles": ["data"]}}}  # fmt: skip
+    (tmp_path / "item.json").write_text(json.dumps(item))
+    done = georclip("index", tmp_path / "item.json", "-i", tmp_path / "i", "--model", "starter",
+                    "--chip-size", "128px")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "2019-05-06T07:08:09Z" in georclip("list", "-i", tmp_path / "i").stdout
+
+
 def test_dry_run_writes_nothing(world, tmp_path):
     done = georclip("index", world / "south.tif", "-i", tmp_path / "i", "--dry-run",
                     "--model", "starter", "--chip-size", "128px")  # fmt: skip

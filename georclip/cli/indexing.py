@@ -19,7 +19,7 @@ from georclip.scenes.access import Access
 from georclip.scenes.chips import resolve_plan
 from georclip.scenes.dates import parse_moment
 from georclip.scenes.scene import open_scene
-from georclip.scenes.sources import find_scenes
+from georclip.scenes.sources import FoundScenes, find_scenes
 from georclip.values import ChipPlan, SizeUnit
 
 if TYPE_CHECKING:
@@ -68,15 +68,16 @@ def run(request: IndexRequest) -> None:
         logging.getLogger("georclip").setLevel(logging.WARNING)
     access = Access(allow_remote=request.allow_remote, allow_outside=request.allow_outside)
     found = find_scenes(request.scenes, access=access)
-    refused = [f"{argument}: {problem}" for argument, problem in found.problems]
+    refused = [
+        problem if argument in problem else f"{argument}: {problem}"
+        for argument, problem in found.problems
+    ]
     for line in refused:
         click.echo(f"Error: {line}", err=True)
-    if found.uris:
-        refused += (
-            _dry_run(request, found.uris, access)
-            if request.dry_run
-            else _index(request, found.uris, access)
-        )
+    if found.uris and request.dry_run:
+        refused += _dry_run(request, found.uris, access)
+    elif found.uris:
+        refused += _index(request, found, access)
     if refused:
         total = len(found.uris) + len(found.problems)
         raise SceneError(
@@ -84,13 +85,13 @@ def run(request: IndexRequest) -> None:
         )
 
 
-def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
+def _index(request: IndexRequest, found: FoundScenes, access: Access) -> list[str]:
     """Add each scene; returns a line per scene refused."""
     refused = []
     stretch, acquired = _stretch(request.stretch), _acquired(request.acquired)
     with _open(request) as index:
         plan = _plan(request, index.plan)
-        for uri in uris:
+        for uri in found.uris:
             try:
                 with ChipProgress(Path(uri).name, quiet=request.quiet) as progress:
                     report = index.add(
@@ -98,7 +99,7 @@ def _index(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list
                         plan=plan,
                         bands=request.bands,
                         stretch=stretch,
-                        acquired=acquired,
+                        acquired=acquired or found.acquired.get(uri),
                         access=access,
                         memory_bytes=request.memory,
                         batch_size=request.batch_size,
