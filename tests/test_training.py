@@ -19,6 +19,7 @@ from georclip.training.augment import (
     replace_phrases,
     synonym_groups,
     vary_colour,
+    vary_sensor,
 )
 from georclip.training.batches import BatchMaker
 from georclip.training.captions import decode_images, read_captions
@@ -130,6 +131,14 @@ def test_training_goes_on_from_weights(tmp_path, captioned):
         train(captioned, second, TrainSettings(batch_size=8), start=first, quiet=True)
 
 
+def test_a_file_named_twice_is_learnt_twice_and_measured_once(tmp_path, captioned):
+    output = tmp_path / "tiny.safetensors"
+    (record,) = train([*captioned, *captioned], output, replace(TINY, epochs=1), quiet=True)
+    assert record.figures[0].images == 9
+    notes = json.loads((tmp_path / "tiny.training.json").read_text())
+    assert notes["images"] == {"train": {"captions": 60}, "val": {"captions": 9}}
+
+
 def test_too_few_training_images_are_refused(tmp_path, captioned):
     held_out = [image for image in captioned if image.split == "val"]
     with pytest.raises(CaptionError, match=r"0 images in the split 'train'.*found: val"):
@@ -186,6 +195,10 @@ def test_views_are_turned_flipped_and_cropped_without_inventing_pixels():
     assert all(view.shape == (3, 24, 24) and view.dtype == np.uint8 for view in views)
     assert min(view.min() for view in views) >= 50
     assert max(view.max() for view in views) < 200
+    corner = np.zeros((64, 64, 3), dtype=np.uint8)
+    corner[:32, :32] = 255
+    small = [random_view(corner, 32, rng, smallest_crop=0.02) for _ in range(60)]
+    assert any(view.min() == 255 for view in small)  # inside the white quarter
 
 
 def test_all_eight_orientations_occur():
@@ -211,6 +224,20 @@ def test_colours_vary_within_range_and_repeat_with_the_seed():
     assert one.min() >= 0.0
     assert one.max() <= 1.0
     assert (one - pictures).abs().mean() > 0.01
+
+
+def test_other_sensors_change_tint_and_cut_corners():
+    pictures = torch.full((200, 3, 16, 16), 0.5)
+    varied = vary_sensor(pictures, torch.Generator().manual_seed(0))
+    assert torch.equal(varied, vary_sensor(pictures, torch.Generator().manual_seed(0)))
+    assert varied.min() >= 0.0
+    assert varied.max() <= 1.0
+    red_to_blue = varied[:, 0, 8, 8] / varied[:, 2, 8, 8]
+    assert red_to_blue.min() < 0.8
+    assert red_to_blue.max() > 1.25
+    black = (varied == 0).all(dim=1).float().mean(dim=(1, 2))  # share without data
+    assert 0.02 < (black > 0).float().mean() < 0.2
+    assert black.max() < 0.6
 
 
 def test_synonyms_become_one_canonical_phrase():

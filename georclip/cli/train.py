@@ -51,6 +51,18 @@ import click
 @click.option("--batch-size", default=128, show_default=True, help="Pictures in a step.")
 @click.option("--learning-rate", default=1e-3, show_default=True, help="At its peak.")
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
+@click.option(
+    "--smallest-crop",
+    type=click.FloatRange(0.01, 1.0),
+    default=0.3,
+    show_default=True,
+    help="Least share of a picture that a training view shows.",
+)
+@click.option(
+    "--other-sensors",
+    is_flag=True,
+    help="Vary tint and gamma as between sensors, and cut corners without data.",
+)
 @click.option("--licence", help="Terms of the weights, kept with them.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 @click.option("--resume", is_flag=True, help="Go on with the run that was killed.")
@@ -69,6 +81,8 @@ def train(
     batch_size: int,
     learning_rate: float,
     seed: int,
+    smallest_crop: float,
+    other_sensors: bool,
     licence: str | None,
     threads: int | None,
     resume: bool,
@@ -77,7 +91,8 @@ def train(
     """Train a model on CAPTIONS, files of the RSICD form.
 
     {"images": [{"filename", "split", "sentences": [{"raw"}], "class"}]}; "class" is optional.
-    The split "train" is learnt; "val" is measured, and chooses what is kept. A checkpoint is
+    The split "train" is learnt; "val" is measured, and chooses what is kept. A file named twice
+    counts twice in an epoch, so that a small set is not drowned by a large one. A checkpoint is
     written after every epoch: a run that was killed goes on with --resume.
     """
     if from_scratch == bool(weights):
@@ -112,6 +127,8 @@ def train(
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
+        smallest_crop=smallest_crop,
+        other_sensors=other_sensors,
     )
     settings = replace(settings, architecture=architecture or settings.architecture)
     settings = replace(settings, licence=licence or settings.licence)

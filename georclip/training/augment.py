@@ -17,7 +17,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-SMALLEST_CROP = 0.3  # of a picture's area
 PROMPTS = (
     "{}",
     "{}",
@@ -121,7 +120,11 @@ def drop_words(
 
 
 def random_view(
-    pixels: npt.NDArray[np.uint8], side_px: int, rng: np.random.Generator
+    pixels: npt.NDArray[np.uint8],
+    side_px: int,
+    rng: np.random.Generator,
+    *,
+    smallest_crop: float = 0.3,
 ) -> npt.NDArray[np.uint8]:
     """Cut a random part, turn and flip it, and resize it with antialiasing.
 
@@ -129,12 +132,13 @@ def random_view(
         pixels: uint8, (height, width, 3).
         side_px: Side of the result, px.
         rng: Seeded generator.
+        smallest_crop: Least share of a picture's area.
 
     Returns:
         uint8, (3, side_px, side_px), contiguous.
     """
     height, width = pixels.shape[:2]
-    part = math.exp(rng.uniform(math.log(SMALLEST_CROP), 0.0)) if rng.random() < 0.85 else 1.0
+    part = math.exp(rng.uniform(math.log(smallest_crop), 0.0)) if rng.random() < 0.85 else 1.0
     aspect = math.exp(rng.uniform(-0.25, 0.25))
     crop_width = min(width, math.sqrt(part * width * height * aspect))
     crop_height = min(height, math.sqrt(part * width * height / aspect))
@@ -182,3 +186,31 @@ def vary_colour(pictures: Tensor, generator: torch.Generator) -> Tensor:
     padded = F.pad(pictures[soft], (1, 1, 1, 1), mode="reflect")
     pictures[soft] = F.avg_pool2d(padded, 3, stride=1)
     return pictures.clamp(0.0, 1.0)
+
+
+def vary_sensor(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """Vary further than one sensor does: tint of light and water, gamma, corners without data.
+
+    Args:
+        pictures: float in [0, 1], (batch, 3, side, side).
+        generator: Seeded.
+
+    Returns:
+        The same shape, in [0, 1].
+    """
+    batch, _, side, _ = pictures.shape
+
+    def uniform(low: float, high: float, channels: int = 1) -> Tensor:
+        return low + (high - low) * torch.rand(batch, channels, 1, 1, generator=generator)
+
+    warmth = uniform(-0.25, 0.25)  # red against blue: silt, dusk, haze, another sensor
+    green = uniform(-0.1, 0.1)
+    pictures = pictures * torch.cat([1.0 + warmth, 1.0 + green, 1.0 - warmth], dim=1)
+    pictures = pictures.clamp(1e-4, 1.0) ** uniform(0.7, 1.4)
+    angle = uniform(0.0, 2.0 * math.pi)
+    along = torch.linspace(-1.0, 1.0, side)
+    away = along[None, None, :, None] * angle.sin() + along[None, None, None, :] * angle.cos()
+    cut = (away > uniform(0.3, 1.0)) & (uniform(0.0, 1.0) < 0.15)  # (batch, 1, side, side)
+    mean = pictures.mean(dim=(2, 3), keepdim=True)
+    fill = torch.where(uniform(0.0, 1.0) < 0.5, mean, torch.zeros_like(mean))
+    return torch.where(cut, fill, pictures)

@@ -18,6 +18,7 @@ from georclip.training.augment import (
     replace_phrases,
     synonym_groups,
     vary_colour,
+    vary_sensor,
 )
 from georclip.training.captions import CaptionedImage
 from georclip.training.losses import positive_pairs
@@ -95,10 +96,23 @@ class BatchMaker:
         side_px = self._settings.view_size_px(epoch)
         for start in range(0, self.batches * self._settings.batch_size, self._settings.batch_size):
             chosen = order[start : start + self._settings.batch_size].tolist()
-            views = np.stack([random_view(self._pixels[i], side_px, rng) for i in chosen])
-            pictures = vary_colour(torch.from_numpy(views).float() / 255.0, generator)
+            pictures = self._views(chosen, side_px, rng, generator)
             ids, positives = self._captions(chosen, rng)
             yield Batch(pictures=normalise_pictures(pictures), ids=ids, positives=positives)
+
+    def _views(
+        self,
+        chosen: Sequence[int],
+        side_px: int,
+        rng: np.random.Generator,
+        generator: torch.Generator,
+    ) -> Tensor:
+        smallest = self._settings.smallest_crop
+        views = np.stack(
+            [random_view(self._pixels[i], side_px, rng, smallest_crop=smallest) for i in chosen]
+        )
+        pictures = vary_colour(torch.from_numpy(views).float() / 255.0, generator)
+        return vary_sensor(pictures, generator) if self._settings.other_sensors else pictures
 
     def _captions(self, chosen: Sequence[int], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         rows: list[npt.NDArray[np.int64]] = []

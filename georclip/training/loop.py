@@ -68,7 +68,8 @@ def train(
     """Train both towers on the train split and write the best averaged weights.
 
     Args:
-        images: Captioned images of all splits; "train" is learnt, "val" chooses.
+        images: Captioned images of all splits; "train" is learnt, "val" chooses. One that comes
+            twice is learnt from twice an epoch, and measured once.
         output: .safetensors to write; its record goes beside it.
         settings: Everything that decides the weights.
         start: Weights to go on from, or None for random ones.
@@ -83,7 +84,7 @@ def train(
         EncoderError: There is nothing to resume, or a run to resume and no word about it.
     """
     learnt = [image for image in images if image.split == "train"]
-    held_out = [image for image in images if image.split == "val"]
+    held_out = list(dict.fromkeys(image for image in images if image.split == "val"))
     if len(learnt) < settings.batch_size:
         found = ", ".join(sorted({image.split for image in images})) or "none"
         raise CaptionError(

@@ -29,6 +29,8 @@ class TrainSettings:
         prompt_share: Captions replaced by the name of the picture's class.
         synonym_share: Phrases that have synonyms and are swapped for one.
         dropped_share: Words left out of a caption.
+        smallest_crop: Least share of a picture's area that a view shows.
+        other_sensors: Vary tint and gamma as between sensors, and cut corners without data.
         seed: Of everything random.
         validate_every: Epochs between figures on the val split.
         licence: Terms of the weights, in one line.
@@ -47,6 +49,8 @@ class TrainSettings:
     prompt_share: float = 0.2
     synonym_share: float = 0.2
     dropped_share: float = 0.1
+    smallest_crop: float = 0.3
+    other_sensors: bool = False
     seed: int = 0
     validate_every: int = 2
     licence: str = "as the captions and images that it was trained on"
