@@ -189,7 +189,9 @@ def vary_colour(pictures: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def vary_sensor(pictures: Tensor, generator: torch.Generator) -> Tensor:
-    """Vary further than one sensor does: tint of light and water, gamma, corners without data.
+    """Vary half of the pictures further than one sensor does: tint of light and water, gamma.
+
+    Some get a corner without data.
 
     Args:
         pictures: float in [0, 1], (batch, 3, side, side).
@@ -203,10 +205,11 @@ def vary_sensor(pictures: Tensor, generator: torch.Generator) -> Tensor:
     def uniform(low: float, high: float, channels: int = 1) -> Tensor:
         return low + (high - low) * torch.rand(batch, channels, 1, 1, generator=generator)
 
-    warmth = uniform(-0.25, 0.25)  # red against blue: silt, dusk, haze, another sensor
-    green = uniform(-0.1, 0.1)
+    half = (uniform(0.0, 1.0) < 0.5).to(pictures.dtype)
+    warmth = half * uniform(-0.25, 0.25)  # red against blue: silt, dusk, haze, another sensor
+    green = half * uniform(-0.1, 0.1)
     pictures = pictures * torch.cat([1.0 + warmth, 1.0 + green, 1.0 - warmth], dim=1)
-    pictures = pictures.clamp(1e-4, 1.0) ** uniform(0.7, 1.4)
+    pictures = pictures.clamp(1e-4, 1.0) ** (1.0 + half * uniform(-0.3, 0.4))
     angle = uniform(0.0, 2.0 * math.pi)
     along = torch.linspace(-1.0, 1.0, side)
     away = along[None, None, :, None] * angle.sin() + along[None, None, None, :] * angle.cos()
