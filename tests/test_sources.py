@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from georclip.errors import SceneError
 from georclip.scenes.access import Access, check_sources, is_remote
@@ -91,6 +92,11 @@ def vrt(source: str, *, relative: bool = True, extra: str = "") -> str:
       <SourceBand>1</SourceBand></SimpleSource>{extra}</VRTRasterBand></VRTDataset>"""
 
 
+def tag_overviews(path: Path, name: str) -> None:
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(ns="OVERVIEWS", OVERVIEW_FILE=name)
+
+
 def test_paths_globs_and_folders_come_in_order_and_once(make_raster, tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / ".hidden").mkdir()
@@ -146,6 +152,7 @@ def test_a_stac_item_leads_to_its_raster(make_raster, tmp_path: Path) -> None:
         ("[1, 2]", "no STAC item"),
         ("{nonsense", "no JSON"),
         ('{"type": "FeatureCollection", "features": []}', "no STAC item"),
+        ("[" * 200_000, "no JSON"),
         ('{"type": "Feature", "assets": {}}', "without a single raster"),
         (
             '{"type": "Feature", "assets": {"B1": {"href": "1.tif"}, "B2": {"href": "2.tif"}}}',
@@ -200,6 +207,14 @@ def test_a_vrt_reads_its_own_folder(make_raster, tmp_path: Path) -> None:
         (vrt("link.tif"), "--allow-outside"),
         (vrt("self.vrt"), "nested"),
         (vrt("wms.xml"), "description of other data"),
+        (vrt("with_side.tif"), "description of other data"),
+        (vrt("tagged.tif"), "--allow-remote"),
+        (
+            vrt("scene.tif").replace(
+                "</VRTDataset>", "<DEMPath>/vsicurl/http://127.0.0.1:9/x.tif</DEMPath></VRTDataset>"
+            ),
+            "--allow-remote",
+        ),
     ],
 )
 def test_a_vrt_reads_nothing_else(
@@ -212,11 +227,76 @@ def test_a_vrt_reads_nothing_else(
     (folder / "nested.vrt").write_text(vrt("../secret.tif"))
     (folder / "self.vrt").write_text(vrt("self.vrt"))
     (folder / "wms.xml").write_text("<GDAL_WMS><Service/></GDAL_WMS>")
+    make_raster("folder/with_side.tif", bands=1)
+    (folder / "with_side.tif.ovr").write_text("<GDAL_WMS><Service/></GDAL_WMS>")
+    tag_overviews(make_raster("folder/tagged.tif", bands=1), "/vsicurl/http://127.0.0.1:9/x.ovr")
     (folder / "link.tif").symlink_to(tmp_path / "secret.tif")
     (folder / "scene.vrt").write_text(content)
     with pytest.raises(SceneError, match=complaint) as caught:
         open_scene(str(folder / "scene.vrt"))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("side", ["scene.tif.ovr", "scene.tif.msk", "scene.TIF.Ovr"])
+def test_what_lies_beside_a_raster_reads_nothing_else(
+    make_raster, tmp_path: Path, side: str
+) -> None:
+    path = make_raster("scene.tif", bands=1)
+    (tmp_path / side).write_text(vrt("http://127.0.0.1:9/x.tif", relative=False))
+    with pytest.raises(SceneError, match="--allow-remote"):
+        open_scene(str(path))
+    (tmp_path / side).write_text("<GDAL_WMS><Service/></GDAL_WMS>")
+    with pytest.raises(SceneError, match="description of other data"):
+        open_scene(str(path))
+
+
+@pytest.mark.parametrize(
+    ("named", "complaint"),
+    [
+        ("/vsicurl/http://127.0.0.1:9/x.ovr", "--allow-remote"),
+        ("../x.ovr", "--allow-outside"),
+        (":::BASE:::service.xml", "description of other data"),
+    ],
+)
+def test_overviews_named_in_a_tag_lie_beside_the_raster(
+    make_raster, tmp_path: Path, named: str, complaint: str
+) -> None:
+    (tmp_path / "service.xml").write_text("<GDAL_WMS><Service/></GDAL_WMS>")
+    path = make_raster("scene.tif", bands=1)
+    tag_overviews(path, named)
+    with pytest.raises(SceneError, match=complaint):
+        open_scene(str(path))
+
+
+def test_overviews_beside_a_raster_are_used(make_raster, tmp_path: Path) -> None:
+    path = make_raster("scene.tif", bands=1)
+    with rasterio.Env(TIFF_USE_OVR=True), rasterio.open(path, "r+") as dataset:
+        dataset.build_overviews([2])
+    assert (tmp_path / "scene.tif.ovr").exists()
+    assert open_scene(str(path)).width == 200
+
+
+@pytest.mark.parametrize(
+    ("change", "value"),
+    [("properties", [1]), ("properties", None), ("roles", 5), ("roles", [{}])],
+)
+def test_items_with_odd_parts_are_still_read(
+    make_raster, tmp_path: Path, change: str, value: object
+) -> None:
+    make_raster("scene.tif")
+    content = json.loads(item("scene.tif"))
+    for part in (content, *content["assets"].values()):
+        if change in part:
+            part[change] = value
+    (tmp_path / "item.json").write_text(json.dumps(content))
+    assert find_scenes([str(tmp_path / "item.json")]).uris == (str(tmp_path / "scene.tif"),)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/a b/item.json", "http://[::1/item.json"])
+def test_an_address_that_is_none_is_one_line(url: str) -> None:
+    ((_, message),) = find_scenes([url]).problems
+    assert "cannot be read" in message
+    assert "\n" not in message
 
 
 def test_a_vrt_reads_elsewhere_where_that_is_allowed(make_raster, tmp_path: Path) -> None:

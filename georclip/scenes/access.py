@@ -1,7 +1,8 @@
 """What a file may make us read: its own folder and below, and what the person allowed.
 
-What a person typed may be read. What a file names (a VRT's sources, a STAC item's asset) is
-somebody else's choice, and is checked here before GDAL sees it.
+What a person typed may be read. What a file names (a VRT's sources, a STAC item's asset, the
+overviews and masks that GDAL looks for beside a raster) is somebody else's choice, and is checked
+here before GDAL sees it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from georclip.errors import SceneError
@@ -19,8 +21,10 @@ _MOST_NESTING = 8
 _MOST_XML_BYTES = 64 * 1024 * 1024
 _SNIFFED_BYTES = 64 * 1024
 _SCHEME = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+:")
-_NAMING_TAGS = frozenset({"sourcefilename", "sourcedataset"})
+_NAMING_TAGS = frozenset({"sourcefilename", "sourcedataset", "dempath"})
 _REFERENCE_HINTS = ("filename", "dataset")
+_SIDE_SUFFIXES = (".ovr", ".msk")
+"""GDAL takes such a file for overviews or mask of the one it is named after, whatever it holds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,38 +65,75 @@ def is_vrt(path: str | Path) -> bool:
         return b"<VRTDataset" in file.read(_SNIFFED_BYTES)
 
 
-def check_sources(path: str, access: Access, *, depth: int = 0) -> None:
-    """Refuse a local VRT that names what it may not, before anything of it is opened.
+def check_sources(path: str, access: Access, *, depth: int = 0) -> tuple[str, ...]:
+    """Refuse a local raster that names what it may not, before anything of it is opened.
+
+    A VRT names its sources; beside any raster may lie overviews and a mask.
 
     Args:
-        path: A local file; anything but a VRT passes.
+        path: A local file.
         access: What is allowed.
-        depth: How many VRTs led here.
+        depth: How many files led here.
+
+    Returns:
+        The file, and every local file that it leads to.
 
     Raises:
-        SceneError: A source is remote or lies outside, or the VRT cannot be understood.
+        SceneError: Something is remote or lies outside, or a VRT cannot be understood.
     """
-    if not is_vrt(path):
-        if depth and _is_description(path):
-            raise SceneError(
-                f"{path}: a source of a VRT that is itself a description of other data: "
-                "convert it to GeoTIFF first"
-            )
-        return
+    if depth and _is_description(path) and not is_vrt(path):
+        raise SceneError(
+            f"{path}: would be read along with a scene, and is itself a description of other "
+            "data: convert it to GeoTIFF first"
+        )
     if depth > _MOST_NESTING:
         raise SceneError(f"{path}: VRTs nested more than {_MOST_NESTING} deep: flatten them")
+    files = [path]
+    for side in _side_files(path):
+        files += check_sources(side, access, depth=depth + 1)
     folder = os.path.dirname(os.path.abspath(path))
-    for reference in _references(path):
-        if not access.permits(reference, folder):
-            remote = is_remote(reference)
-            option = "--allow-remote" if remote else f"--allow-outside {Path(reference).parent}"
-            where = "over the network or through a virtual file system" if remote else "elsewhere"
-            raise SceneError(
-                f"{path}: this VRT reads {reference[:200]!r} {where}: "
-                f"if you trust it, allow that with {option}"
-            )
+    for reference in _references(path) if is_vrt(path) else ():
+        check_reference(path, "VRT", reference, folder, access)
         if not is_remote(reference) and os.path.isfile(reference):
-            check_sources(reference, access, depth=depth + 1)
+            files += check_sources(reference, access, depth=depth + 1)
+    return tuple(files)
+
+
+def check_reference(path: str, kind: str, reference: str, folder: str, access: Access) -> None:
+    """Refuse something that a file names, unless it lies in `folder` or was allowed.
+
+    Raises:
+        SceneError: It is remote or lies outside; the message says which option allows it.
+    """
+    if access.permits(reference, folder):
+        return
+    remote = is_remote(reference)
+    option = "--allow-remote" if remote else f"--allow-outside {Path(reference).parent}"
+    where = "over the network or through a virtual file system" if remote else "elsewhere"
+    raise SceneError(
+        f"{path}: this {kind} reads {reference[:200]!r} {where}: "
+        f"if you trust it, allow that with {option}"
+    )
+
+
+def _side_files(path: str) -> tuple[str, ...]:
+    """Overviews and mask beside a file, as GDAL finds them: whatever the case of their names."""
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        found = _named_as_sides(folder, os.stat(folder).st_mtime_ns)
+    except OSError:  # may be entered but not listed: GDAL tries these names then
+        found = tuple(name + end for suffix in _SIDE_SUFFIXES for end in (suffix, suffix.upper()))
+    wanted = {name.lower() + suffix for suffix in _SIDE_SUFFIXES}
+    sides = [os.path.join(folder, side) for side in found if side.lower() in wanted]
+    return tuple(side for side in sides if os.path.isfile(side))
+
+
+@lru_cache(maxsize=16)
+def _named_as_sides(folder: str, changed_ns: int) -> tuple[str, ...]:
+    """Names in a folder that could be side files; read again when the folder has changed."""
+    return tuple(
+        sorted(name for name in os.listdir(folder) if name.lower().endswith(_SIDE_SUFFIXES))
+    )
 
 
 def _references(path: str) -> Iterator[str]:

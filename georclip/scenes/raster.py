@@ -18,7 +18,7 @@ from rasterio.session import DummySession
 from rasterio.vrt import WarpedVRT
 
 from georclip.errors import SceneError
-from georclip.scenes.access import Access, check_sources, is_remote, is_vrt
+from georclip.scenes.access import Access, check_reference, check_sources, is_remote, is_vrt
 
 Dataset = Any
 """An open rasterio dataset or warped view (rasterio ships no types)."""
@@ -86,17 +86,20 @@ def open_raster(uri: str, *, access: Access | None = None) -> Iterator[Dataset]:
         SceneError: It cannot be opened.
     """
     drivers = _drivers(vrt=True)
+    files: tuple[str, ...] = (uri,)
     if is_remote(uri):
         if access is not None and not access.allow_remote:
             drivers = _drivers(vrt=False)  # what a remote VRT names cannot be checked beforehand
     else:
         _check_local(uri)
         if access is not None:
-            check_sources(uri, access)
+            files = check_sources(uri, access)
         drivers = _drivers(vrt=is_vrt(uri))
     with gdal_settings(uri), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
+            if access is not None:
+                _check_overviews(files, access)
             source = DatasetReader(_gdal_path(uri), driver=list(drivers))
             for band in source.indexes:  # loads overviews and masks while GDAL is kept quiet
                 source.overviews(band)
@@ -110,6 +113,29 @@ def open_raster(uri: str, *, access: Access | None = None) -> Iterator[Dataset]:
             yield source
     finally:
         source.close()
+
+
+def _check_overviews(files: tuple[str, ...], access: Access) -> None:
+    """Refuse rasters whose tags name overviews in places that they may not name.
+
+    Raises:
+        SceneError: One does.
+    """
+    for file in files:
+        drivers = _drivers(vrt=access.allow_remote if is_remote(file) else is_vrt(file))
+        try:
+            with DatasetReader(_gdal_path(file), driver=list(drivers)) as opened:
+                named = opened.tags(ns="OVERVIEWS").get("OVERVIEW_FILE")
+        except GDAL_ERRORS:
+            continue  # opening the scene says more about it
+        if named:
+            folder = os.path.dirname(file)
+            reference = named.removeprefix(":::BASE:::")  # GDAL's word for "beside the raster"
+            if not is_remote(reference):
+                reference = os.path.abspath(os.path.join(folder, reference))
+            check_reference(file, "raster's overview tag", reference, folder, access)
+            if os.path.isfile(reference):
+                check_sources(reference, access, depth=1)
 
 
 def reason(error: Exception) -> str:

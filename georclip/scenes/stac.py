@@ -7,8 +7,8 @@ import os
 import posixpath
 from collections.abc import Mapping
 from datetime import datetime
+from http.client import HTTPException
 from typing import Any
-from urllib.error import URLError
 from urllib.parse import urljoin
 from urllib.request import urlopen
 
@@ -76,13 +76,13 @@ def _load(uri: str) -> Mapping[str, Any]:
         else:
             with open(uri, "rb") as file:
                 data = file.read(_MOST_BYTES + 1)
-    except (OSError, URLError) as error:
+    except (OSError, HTTPException, ValueError) as error:  # the last: an address that is none
         raise SceneError(f"{uri}: cannot be read ({error}): check the address") from None
     if len(data) > _MOST_BYTES:
         raise SceneError(f"{uri}: JSON of more than 16 MB is no STAC item: name the raster itself")
     try:
         item = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SceneError(f"{uri}: is no JSON ({error}): name the raster itself") from None
     if not isinstance(item, dict):
         raise SceneError(f"{uri}: is JSON but no STAC item: name the raster itself")
@@ -97,7 +97,7 @@ def _choose_asset(uri: str, assets: Mapping[str, Any]) -> str:
     for key in _PREFERRED_KEYS:
         if key in rasters:
             return str(rasters[key]["href"])
-    data = {key: asset for key, asset in rasters.items() if "data" in (asset.get("roles") or ())}
+    data = {key: asset for key, asset in rasters.items() if "data" in _roles(asset)}
     for group in (data, rasters):
         if len(group) == 1:
             return str(next(iter(group.values()))["href"])
@@ -109,15 +109,22 @@ def _choose_asset(uri: str, assets: Mapping[str, Any]) -> str:
 
 
 def _is_raster(asset: Mapping[str, Any]) -> bool:
-    if not isinstance(asset.get("href"), str) or _SIDE_ROLES & set(asset.get("roles") or ()):
+    if not isinstance(asset.get("href"), str) or _SIDE_ROLES & _roles(asset):
         return False
     kind = str(asset.get("type") or "").lower()
     name = asset["href"].split("?")[0].lower()
     return kind.startswith(_RASTER_TYPES) or name.endswith(_RASTER_SUFFIXES)
 
 
+def _roles(asset: Mapping[str, Any]) -> set[str]:
+    roles = asset.get("roles")
+    return {role for role in roles if isinstance(role, str)} if isinstance(roles, list) else set()
+
+
 def _item_time(item: Mapping[str, Any]) -> datetime | None:
-    properties = item.get("properties") or {}
+    properties = item.get("properties")
+    if not isinstance(properties, dict):
+        return None
     for key in ("datetime", "start_datetime"):
         if isinstance(properties.get(key), str):
             return parse_moment(properties[key])
