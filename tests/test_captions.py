@@ -59,6 +59,7 @@ def test_long_lists_are_cut_short(tmp_path):
     "content",
     [
         "no json",
+        "[" * 200_000,
         "[]",
         "{}",
         '{"images": 3}',
@@ -72,6 +73,17 @@ def test_files_of_another_form_are_refused(tmp_path, content):
     file.write_text(content)
     with pytest.raises(CaptionError, match="not a caption file of the RSICD form"):
         read_captions([file], [tmp_path])
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/secret.png", "a/../../secret.png"])
+def test_a_file_names_pictures_in_its_folder_only(tmp_path, name):
+    (tmp_path / "pictures").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.png")
+    file = tmp_path / "c.json"
+    image = {"filename": name, "split": "train", "sentences": [{"raw": "a road"}]}
+    file.write_text(json.dumps({"images": [image]}))
+    with pytest.raises(CaptionError, match="lies outside"):
+        read_captions([file], [tmp_path / "pictures"])
 
 
 def test_a_missing_caption_file_is_refused(tmp_path):

@@ -7,6 +7,7 @@ optional and gives class prompts.
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,7 +50,8 @@ def read_captions(files: Sequence[Path], image_dirs: Sequence[Path]) -> tuple[Ca
         image_dirs: One folder for all files, or one for each, in the same order.
 
     Raises:
-        CaptionError: A file is not of the form, or pictures are missing.
+        CaptionError: A file is not of the form or names pictures outside its folder, or pictures
+            are missing.
     """
     if len(image_dirs) not in (1, len(files)):
         raise CaptionError(
@@ -75,7 +77,7 @@ def _read_file(file: Path, folder: Path) -> list[CaptionedImage]:
         return [_read_entry(entry, file, folder) for entry in entries]
     except OSError as error:
         raise CaptionError(f"cannot read the caption file {file}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise CaptionError(
             f"{file} is not a caption file of the RSICD form "
             f'{{"images": [{{"filename", "split", "sentences": [{{"raw"}}]}}]}}: {error!r}'
@@ -86,8 +88,11 @@ def _read_entry(entry: dict[str, object], file: Path, folder: Path) -> Captioned
     sentences = entry["sentences"]
     if not isinstance(sentences, list) or not sentences:
         raise ValueError(f"{entry['filename']} has no sentences")
+    path = folder / str(entry["filename"])
+    if not Path(os.path.abspath(path)).is_relative_to(os.path.abspath(folder)):
+        raise CaptionError(f"{file} names {entry['filename']}, which lies outside {folder}")
     return CaptionedImage(
-        path=folder / str(entry["filename"]),
+        path=path,
         split=str(entry["split"]),
         label=" ".join(normalise(str(entry.get("class", "")))),
         sentences=tuple(str(sentence["raw"]) for sentence in sentences),
