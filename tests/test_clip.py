@@ -134,6 +134,15 @@ def test_architectures_that_are_not_loaded():
         split_architecture("roberta-ViT-B-32")
 
 
+@pytest.mark.parametrize("name", ["hf-hub:somebody/model", "local-dir:/somewhere"])
+def test_a_name_does_not_make_open_clip_fetch_or_read(name, monkeypatch):
+    monkeypatch.setattr(open_clip, "get_model_config", lambda _: pytest.fail("it was asked"))
+    with pytest.raises(EncoderError, match="no architecture"):
+        split_architecture(name)
+    with pytest.raises(EncoderError, match="no architecture"):
+        build_model(name, activation="gelu", image_size_px=224)
+
+
 def test_sizes():
     assert architecture_size("RN50") == (1024, 224)
     assert architecture_size("ViT-L-14") == (768, 224)

@@ -35,7 +35,7 @@ def split_architecture(architecture: str) -> tuple[str, str]:
         EncoderError: open_clip has no such architecture, or it is none of plain CLIP.
     """
     name = architecture.removesuffix(_QUICK)
-    config = open_clip.get_model_config(architecture) or open_clip.get_model_config(name)
+    config = _config(architecture) or _config(name)
     if config is None:
         near = difflib.get_close_matches(architecture, open_clip.list_models(), n=3, cutoff=0.4)
         hint = f"; near ones: {', '.join(near)}" if near else ""
@@ -48,7 +48,7 @@ def split_architecture(architecture: str) -> tuple[str, str]:
 
 def architecture_size(architecture: str) -> tuple[int, int]:
     """(dim, image side in px) of an open_clip architecture."""
-    config = open_clip.get_model_config(architecture)
+    config = _known_config(architecture)
     return int(config["embed_dim"]), int(config["vision_cfg"]["image_size"])
 
 
@@ -58,12 +58,31 @@ def build_model(architecture: str, *, activation: str, image_size_px: int) -> to
     Made from its configuration and not by `open_clip.create_model`, which logs to the root logger
     and takes the activation from a tag.
     """
-    config: dict[str, Any] = open_clip.get_model_config(architecture)
+    config = _known_config(architecture)
     config["quick_gelu"] = activation == "quickgelu"
     config["vision_cfg"]["image_size"] = image_size_px
     kind = open_clip.CustomTextCLIP if config.pop("custom_text", False) else open_clip.CLIP
     model: torch.nn.Module = kind(**config)
     return model.eval()
+
+
+def _config(architecture: str) -> dict[str, Any] | None:
+    """What open_clip knows an architecture by, or None.
+
+    open_clip takes "hf-hub:..." and "local-dir:..." too, and reads what they name: a checkpoint or
+    an index that says so must not decide what is fetched.
+    """
+    if ":" in architecture:
+        return None
+    config: dict[str, Any] | None = open_clip.get_model_config(architecture)
+    return config
+
+
+def _known_config(architecture: str) -> dict[str, Any]:
+    config = _config(architecture)
+    if config is None:
+        raise EncoderError(f"open_clip has no architecture {architecture!r}")
+    return config
 
 
 def load_weights(model: torch.nn.Module, state: State, *, architecture: str, where: str) -> None:
