@@ -308,6 +308,8 @@ def test_the_command_trains(tmp_path):
         (["--from-scratch", "--weights", "x"], "either --from-scratch or --weights"),
         (["--from-scratch", "--ground-size", "9,3,1"], "LOW <= TYPICAL <= HIGH"),
         (["--from-scratch", "--ground-size", "a,b,c"], "not numbers"),
+        (["--from-scratch", "--ground-size", "1,2,inf"], "not numbers"),
+        (["--from-scratch", "--view-sizes", "inf"], "not numbers"),
         (["--from-scratch", "-o", "x.pt"], "must end in .safetensors"),
     ],
 )

@@ -145,9 +145,12 @@ def train(
 
 
 def _numbers(text: str, option: str) -> list[float]:
+    from math import isfinite
+
     try:
-        return [float(part) for part in text.split(",")]
+        numbers = [float(part) for part in text.split(",")]
     except ValueError:
-        raise click.BadParameter(
-            f"{text!r} is not numbers with commas", param_hint=option
-        ) from None
+        numbers = []
+    if not numbers or not all(map(isfinite, numbers)):
+        raise click.BadParameter(f"{text!r} is not numbers with commas", param_hint=option)
+    return numbers
