@@ -57,7 +57,7 @@ clean:  ## remove virtual environments, caches and the demo's output
 # The package is installed as a user gets it, from a wheel: anything missing in it shows here.
 $(BASE)/.installed: pyproject.toml $(SOURCES)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "georclip needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...")'
-	@test -x $(BASE)/bin/python || $(PYTHON) -m venv $(BASE)
+	@test -x $(BASE)/bin/pip || $(PYTHON) -m venv $(BASE)
 	@echo "Installing georclip into $(BASE) (no torch; the first time takes about a minute)"
 	$(BASE)/bin/python -m pip install $(PIP_FLAGS) .
 	@touch $@
@@ -65,7 +65,7 @@ $(BASE)/.installed: pyproject.toml $(SOURCES)
 # torch and torchvision are resolved in one call, so that their builds belong together.
 $(DEV)/.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "georclip needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ...")'
-	@test -x $(DEV)/bin/python || $(PYTHON) -m venv $(DEV)
+	@test -x $(DEV)/bin/pip || $(PYTHON) -m venv $(DEV)
 	@echo "Installing georclip, torch and the development tools into $(DEV) (several GB: minutes)"
 	$(DEV)/bin/python -m pip install $(PIP_FLAGS) --editable '.[dev]'
 	@touch $@
