@@ -14,7 +14,7 @@ from georclip.index.chiptable import joined, table_digest, table_of
 from georclip.index.columns import PAGE_ROWS, SegmentColumns, page_bounds, write_columns
 from georclip.index.hilbert import hilbert_keys, hilbert_order
 from georclip.index.info import narrowest_bounds
-from georclip.index.records import SegmentRecord
+from georclip.index.records import SegmentRecord, scene_matches
 from georclip.index.segments import mergeable_tail
 from georclip.index.vectors import (
     JoinedVectors,
@@ -180,3 +180,24 @@ def test_only_neighbouring_segments_are_merged():
     gap = SegmentRecord(number=1, first_row=0, row_count=5, files=())
     assert mergeable_tail([gap], 10, 5, dim=8) == (gap,)
     assert mergeable_tail([gap], 10, 6, dim=8) == ()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("2019/*.tif", True),
+        ("./2019/a.tif", True),
+        ("*/2019/*", True),
+        ("a.tif", True),
+        ("2020/*.tif", False),
+        ("19/*.tif", False),
+    ],
+)
+def test_a_relative_glob_is_seen_from_the_current_folder(
+    pattern: str, matches: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    folder = tmp_path / "disk [1]"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    scene = make_scene("a", str(folder / "2019" / "a.tif"))
+    assert scene_matches(pattern, scene) is matches

@@ -8,7 +8,6 @@ put right when the index is next opened for writing. Only the one writer calls t
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -226,11 +225,6 @@ def _relocated(uri: str, old: str, new: str) -> str | None:
     if stem and uri.startswith((f"{stem}/", f"{stem}\\")):
         return new.rstrip("/\\") + uri[len(stem) :]
     return None
-
-
-def absolute(text: str) -> str:
-    """A path as scenes' uris hold them; urls stay as they are."""
-    return text if "://" in text or text.startswith("/vsi") else os.path.abspath(text)
 
 
 def compact_rows(layout: Layout, catalog: Catalog, view: View, dim: int) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -163,9 +165,21 @@ def encoder_fingerprint(spec: EncoderSpec) -> str:
 
 
 def scene_matches(pattern: str, scene: Scene) -> bool:
-    """Whether a glob, or the very text, names a scene by its uri or name."""
-    names = (scene.uri, scene.name)
-    return pattern in names or any(fnmatchcase(name, pattern) for name in names)
+    """Whether a glob, or the very text, names a scene by its uri or name.
+
+    A relative path is seen from the current folder, too.
+    """
+    if pattern in (scene.uri, scene.name) or absolute(pattern) == scene.uri:
+        return True
+    here = glob.escape(os.getcwd())  # a folder's own brackets are no glob
+    from_here = absolute(os.path.join(here, pattern)) if "://" not in pattern else pattern
+    globs_of_uri = (pattern, from_here)
+    return fnmatchcase(scene.name, pattern) or any(fnmatchcase(scene.uri, g) for g in globs_of_uri)
+
+
+def absolute(text: str) -> str:
+    """A path as scenes' uris hold them; urls stay as they are."""
+    return text if "://" in text or text.startswith("/vsi") else os.path.abspath(text)
 
 
 def as_utc(time: datetime) -> datetime:

@@ -20,6 +20,7 @@ from georclip.index.records import (
     CommitReport,
     IndexInfo,
     Selection,
+    absolute,
     encoder_fingerprint,
     plan_fingerprint,
     scene_matches,
@@ -180,11 +181,10 @@ class IndexStore(IndexReader):
     def remove(self, pattern: str) -> tuple[Scene, ...]:
         """Take out every scene whose uri or name is, or matches, a glob; returns them."""
         with self._changing():
-            also = changes.absolute(pattern)
             found = tuple(
                 indexed
                 for indexed in self._catalog.scenes()
-                if scene_matches(pattern, indexed.scene) or indexed.scene.uri == also
+                if scene_matches(pattern, indexed.scene)
             )
             if found:
                 changes.remove_scenes(self._catalog, self._view, found)
@@ -197,9 +197,7 @@ class IndexStore(IndexReader):
             GeorclipError: None is concerned, or two scenes would have one uri.
         """
         with self._changing():
-            return changes.relocate_scenes(
-                self._catalog, changes.absolute(old), changes.absolute(new)
-            )
+            return changes.relocate_scenes(self._catalog, absolute(old), absolute(new))
 
     def compact(self) -> None:
         """Write all rows anew: without removed ones, in Hilbert order over all scenes."""
