@@ -138,22 +138,12 @@ def index_scene(
     fingerprint = plan_fingerprint(plan, scene.rendering)
     status = store.scene_status(scene, fingerprint)
     if status in ("same", "moved", "redated"):
-        if status != "same":
-            store.move_scene(scene)
-        return SceneReport(
-            scene=scene,
-            outcome="unchanged" if status == "same" else status,
-            chips=store.chip_count(scene.uri),
-            skipped=SkipCounts(),
-            elapsed_s=time.perf_counter() - started,
-            reading_s=0.0,
-            encoding_s=0.0,
-            writing_s=0.0,
-        )
+        return _keep_chips(store, scene, status, started)
     spec = encoder.spec
     resolved = resolve_plan(scene, plan, spec.ground_size_m, spec.image_size_px)
     for note in resolved.notes:
         log.info("%s: %s", scene.name, note)
+    size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size)
     reading, encoding, writing = _Clock(), _Clock(), _Clock()
     with store.stage(scene, fingerprint) as staging:
         if staging.next_number:
@@ -165,7 +155,6 @@ def index_scene(
             max_side_px=4 * spec.image_size_px,
             start=staging.next_number,
         )
-        size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size)
         for batch in _read_ahead(reader, size, reading):
             with encoding:
                 vectors = _encode(encoder, batch.items)
@@ -176,12 +165,12 @@ def index_scene(
                 progress(batch.last_number + 1, resolved.chip_count)
         with writing:
             committed = staging.commit(reader.skipped)
-        for note in reader.notes:
-            log.info("%s: %s", scene.name, note)
+    for note in reader.notes:
+        log.info("%s: %s", scene.name, note)
     if progress is not None:
         progress(resolved.chip_count, resolved.chip_count)
     return SceneReport(
-        scene=scene,
+        scene=committed.scene.scene,
         outcome="added" if status == "new" else "replaced",
         chips=committed.chips,
         skipped=SkipCounts(**committed.scene.skipped),
@@ -189,6 +178,25 @@ def index_scene(
         reading_s=reading.seconds,
         encoding_s=encoding.seconds,
         writing_s=writing.seconds,
+    )
+
+
+def _keep_chips(
+    store: IndexStore, scene: Scene, status: Literal["same", "moved", "redated"], started: float
+) -> SceneReport:
+    """Report a scene whose chips stand as they are, after noting its new place or time."""
+    if status != "same":
+        store.move_scene(scene)
+    kept = store.indexed_scene(scene.uri)
+    return SceneReport(
+        scene=scene if kept is None else kept.scene,
+        outcome="unchanged" if status == "same" else status,
+        chips=0 if kept is None else kept.chip_count,
+        skipped=SkipCounts() if kept is None else SkipCounts(**kept.skipped),
+        elapsed_s=time.perf_counter() - started,
+        reading_s=0.0,
+        encoding_s=0.0,
+        writing_s=0.0,
     )
 
 

@@ -105,6 +105,7 @@ def test_the_starter_is_not_fetched():
 
 def test_where_checkpoints_lie_is_remembered(tmp_path, monkeypatch):
     assert recall_checkpoint("ab" * 32) is None
+    assert recall_checkpoint("../../elsewhere") is None
     remember_checkpoint("ab" * 32, tmp_path / "mine.pt")
     assert recall_checkpoint("ab" * 32) == tmp_path / "mine.pt"
     remember_checkpoint("ab" * 32, tmp_path / "moved.pt")

@@ -80,9 +80,8 @@ def run(request: IndexRequest) -> None:
         refused += _index(request, found, access)
     if refused:
         total = len(found.uris) + len(found.problems)
-        raise SceneError(
-            f"{len(refused)} of {total} scenes refused, see above; the others are done"
-        )
+        others = "; the others are done" if len(refused) < total else ""
+        raise SceneError(f"{len(refused)} of {total} scenes refused, see above{others}")
 
 
 def _index(request: IndexRequest, found: FoundScenes, access: Access) -> list[str]:
@@ -122,6 +121,7 @@ def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> li
     """Print what each scene would take; returns a line per scene refused."""
     refused = []
     stretch = _stretch(request.stretch)
+    _acquired(request.acquired)  # wrong usage is told before the wait for an encoder
     encoder, plan = _encoder_and_plan(request)
     spec = encoder.spec
     plans = []

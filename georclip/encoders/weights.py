@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 
 from georclip.encoders.cache import cache_folder, user_cache
@@ -12,6 +13,7 @@ from georclip.encoders.registry import ModelEntry, WeightsSource
 from georclip.errors import EncoderError
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
+_HEX_DIGEST = re.compile("[0-9a-f]{64}")
 _log = logging.getLogger("georclip")
 
 
@@ -128,6 +130,8 @@ def remember_checkpoint(sha256: str, path: Path) -> None:
 
 def recall_checkpoint(sha256: str) -> Path | None:
     """Where a local checkpoint was when it was last loaded, or None."""
+    if _HEX_DIGEST.fullmatch(sha256) is None:  # an index from somebody else may say anything
+        return None
     try:
         text = _note(sha256).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):

@@ -87,9 +87,13 @@ class IndexReader:
         """The scenes with their counts, fingerprints and digests, by uri."""
         return self._catalog.scenes()
 
+    def indexed_scene(self, uri: str) -> IndexedScene | None:
+        """One scene with its counts, or None where the index has no such uri."""
+        return self._catalog.scene_by(uri=uri)
+
     def chip_count(self, uri: str) -> int:
         """Chips of one scene; 0 where the index has no such uri."""
-        indexed = self._catalog.scene_by(uri=uri)
+        indexed = self.indexed_scene(uri)
         return 0 if indexed is None else indexed.chip_count
 
     def scene_status(self, scene: Scene, plan_fingerprint: str) -> SceneStatus:
