@@ -34,7 +34,7 @@ Progress = Callable[[int, int], None]
 
 DEFAULT_BATCH = 64
 QUEUED_BATCHES = 2
-BATCH_SHARE = 16  # a batch of pixels may take this part of the memory allowed
+BATCH_SHARE = 32  # a batch of pixels may take this part of the memory allowed; four are about
 ROW_BYTES = 234  # catalog and columns per chip on disk, beside its vector: measured
 
 
