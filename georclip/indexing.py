@@ -8,7 +8,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from georclip.encoders.base import Encoder
-    from georclip.index.store import IndexStore
+    from georclip.index.store import IndexStore, SceneStaging
     from georclip.scenes.chips import ResolvedPlan
     from georclip.values import ChipPlan, Scene
 
@@ -106,6 +106,15 @@ class _Clock:
         self.seconds += time.perf_counter() - self.started
 
 
+@dataclass(frozen=True, slots=True)
+class _Clocks:
+    """One clock per part of the pipeline."""
+
+    reading: _Clock = field(default_factory=_Clock)
+    encoding: _Clock = field(default_factory=_Clock)
+    writing: _Clock = field(default_factory=_Clock)
+
+
 def index_scene(
     store: IndexStore,
     encoder: Encoder,
@@ -144,7 +153,7 @@ def index_scene(
     for note in resolved.notes:
         log.info("%s: %s", scene.name, note)
     size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size)
-    reading, encoding, writing = _Clock(), _Clock(), _Clock()
+    clocks = _Clocks()
     with store.stage(scene, fingerprint) as staging:
         if staging.next_number:
             log.info("%s: going on from chip %d", scene.name, staging.next_number)
@@ -155,30 +164,42 @@ def index_scene(
             max_side_px=4 * spec.image_size_px,
             start=staging.next_number,
         )
-        for batch in _read_ahead(reader, size, reading):
-            with encoding:
-                vectors = _encode(encoder, batch.items)
-            with writing:
-                chips = [item.image.chip for item in batch.items]
-                staging.append(batch.last_number, chips, vectors, skipped=batch.skipped)
-            if progress is not None:
-                progress(batch.last_number + 1, resolved.chip_count)
-        with writing:
+        _stage_chips(staging, reader, encoder, size, clocks, progress)
+        with clocks.writing:
             committed = staging.commit(reader.skipped)
     for note in reader.notes:
         log.info("%s: %s", scene.name, note)
-    if progress is not None:
-        progress(resolved.chip_count, resolved.chip_count)
     return SceneReport(
         scene=committed.scene.scene,
         outcome="added" if status == "new" else "replaced",
         chips=committed.chips,
         skipped=SkipCounts(**committed.scene.skipped),
         elapsed_s=time.perf_counter() - started,
-        reading_s=reading.seconds,
-        encoding_s=encoding.seconds,
-        writing_s=writing.seconds,
+        reading_s=clocks.reading.seconds,
+        encoding_s=clocks.encoding.seconds,
+        writing_s=clocks.writing.seconds,
     )
+
+
+def _stage_chips(
+    staging: SceneStaging,
+    reader: ChipReader,
+    encoder: Encoder,
+    size: int,
+    clocks: _Clocks,
+    progress: Progress | None,
+) -> None:
+    """Encode batches of at most `size` chips and stage them, while the next are read."""
+    for batch in _read_ahead(reader, size, clocks.reading):
+        with clocks.encoding:
+            vectors = _encode(encoder, batch.items)
+        with clocks.writing:
+            chips = [item.image.chip for item in batch.items]
+            staging.append(batch.last_number, chips, vectors, skipped=batch.skipped)
+        if progress is not None:
+            progress(batch.last_number + 1, reader.chips_total)
+    if progress is not None:
+        progress(reader.chips_total, reader.chips_total)
 
 
 def _keep_chips(
