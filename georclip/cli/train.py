@@ -99,9 +99,7 @@ def train(
         raise click.UsageError("say either --from-scratch or --weights FILE")
     if not output.endswith(".safetensors"):
         raise click.BadParameter("must end in .safetensors", param_hint="--output")
-    ground = _numbers(ground_size, "--ground-size") if ground_size else None
-    if ground is not None and (len(ground) != 3 or not 0 < ground[0] <= ground[1] <= ground[2]):
-        raise click.BadParameter("needs 0 < LOW <= TYPICAL <= HIGH", param_hint="--ground-size")
+    ground = _ground(ground_size) if ground_size else None
 
     from dataclasses import replace
     from pathlib import Path
@@ -122,7 +120,7 @@ def train(
     settings = TrainSettings(
         image_size_px=image_size,
         view_sizes_px=tuple(round(size) for size in _numbers(view_sizes, "--view-sizes")),
-        ground_size_m=(ground[0], ground[1], ground[2]) if ground else None,
+        ground_size_m=ground,
         epochs=epochs,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -142,6 +140,13 @@ def train(
         quiet=quiet,
     )
     click.echo(output)
+
+
+def _ground(text: str) -> tuple[float, float, float]:
+    numbers = _numbers(text, "--ground-size")
+    if len(numbers) != 3 or not 0 < numbers[0] <= numbers[1] <= numbers[2]:
+        raise click.BadParameter("needs 0 < LOW <= TYPICAL <= HIGH", param_hint="--ground-size")
+    return numbers[0], numbers[1], numbers[2]
 
 
 def _numbers(text: str, option: str) -> list[float]:
