@@ -9,6 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -207,7 +208,12 @@ def _keep_chips(
 ) -> SceneReport:
     """Report a scene whose chips stand as they are, after noting its new place or time."""
     if status != "same":
-        store.move_scene(scene)
+        before = store.move_scene(scene)
+        if status == "moved" and Path(before).exists():
+            log.warning(
+                "%s: the same pixels still lie at %s; the index names one place for them, %s now",
+                scene.name, before, scene.uri,
+            )  # fmt: skip
     kept = store.indexed_scene(scene.uri)
     return SceneReport(
         scene=scene if kept is None else kept.scene,

@@ -119,6 +119,24 @@ def test_same_scene_is_left_alone_and_a_changed_plan_replaces_it(scene_path, tmp
         assert second.chips == len(contents(store)) < first.chips
 
 
+def test_a_moved_scene_keeps_its_chips_and_a_copy_is_named(scene_path, tmp_path, caplog):
+    encoder = FakeEncoder()
+    copy = tmp_path / "copy.tif"
+    copy.write_bytes(scene_path.read_bytes())
+    with IndexStore.create(tmp_path / "i", encoder=encoder.spec, plan=PLAN) as store:
+        first = index_scene(store, encoder, open_scene(str(scene_path)), PLAN, memory_bytes=MEMORY)
+        second = index_scene(store, encoder, open_scene(str(copy)), PLAN, memory_bytes=MEMORY)
+        assert (second.outcome, second.chips) == ("moved", first.chips)
+        assert second.scene.uri == str(copy)
+        assert f"still lie at {scene_path}" in caplog.text
+        caplog.clear()
+        copy.rename(scene_path)
+        copy.unlink(missing_ok=True)
+        third = index_scene(store, encoder, open_scene(str(scene_path)), PLAN, memory_bytes=MEMORY)
+        assert third.outcome == "moved"
+        assert caplog.text == ""
+
+
 def test_another_encoder_is_refused(scene_path, tmp_path):
     encoder = FakeEncoder()
     other = OtherEncoder()
