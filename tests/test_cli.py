@@ -107,8 +107,14 @@ def test_dates_and_scenes_filter(world):
     assert {f["properties"]["scene"] for f in named} == {"south.tif"}
 
 
-def test_no_hit_is_done(world):
-    answer = search(world, "forest", "--bbox", "0,0,1,1")
+def test_no_hit_is_done_and_says_where_to_look(world, tmp_path):
+    done = georclip("search", "forest", "--bbox", "2,0,1,1", "-i", world / "index")
+    assert done.returncode == 0
+    assert "covers -75." in done.stderr
+    assert "date line" in done.stderr
+    named = georclip("search", "forest", "--scene", "nowhere", "-i", world / "index")
+    assert "georclip list" in named.stderr
+    answer = json.loads(done.stdout)
     assert answer["features"] == []
     assert findings(json.dumps(answer)) == []
 
@@ -173,6 +179,14 @@ def test_output_files_refuse_to_overwrite(world, tmp_path, suffix):
     assert_one_line_error(georclip(*arguments), str(target), "--overwrite")
     assert target.read_bytes() == before
     assert georclip(*arguments, "--overwrite").returncode == 0
+
+
+def test_a_suffix_of_another_format_is_refused(world, tmp_path):
+    done = georclip(
+        "search", "forest", "-i", world / "index", "-f", "csv", "-o", tmp_path / "x.gpkg"
+    )
+    assert_one_line_error(done, "csv", "x.gpkg")
+    assert not (tmp_path / "x.gpkg").exists()
 
 
 def test_export_from_a_hits_file(world, tmp_path):

@@ -41,6 +41,7 @@ def test_every_command_has_help_with_an_example_and_loads_nothing_heavy(command)
     assert not modules & set(HEAVY)
     assert "Example" in done.stdout
     assert f"georclip {command}" in done.stdout
+    assert r"\b" not in done.stdout
 
 
 def test_help_loads_nothing_heavy():

@@ -264,7 +264,8 @@ def _line(report: SceneReport) -> str:
     ]
     left_out = f"; left out {', '.join(parts)}" if parts else ""
     rate = report.chips / max(report.elapsed_s, 1e-6)
+    done = "replaced by" if report.outcome == "replaced" else report.outcome
     return (
-        f"{name}: {report.outcome} {report.chips} chips in {duration(report.elapsed_s)} "
+        f"{name}: {done} {report.chips} chips in {duration(report.elapsed_s)} "
         f"({rate:.0f} chips/s){left_out}"
     )

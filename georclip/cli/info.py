@@ -37,7 +37,7 @@ def info(index_path: Path, footprints: bool) -> None:
             ("removed rows", str(facts.removed_rows)),
             ("segments", str(facts.segment_count)),
             ("size", byte_count(facts.bytes_on_disk)),
-            ("bounds", ",".join(f"{x:.5f}" for x in facts.bounds) if facts.bounds else "-"),
+            ("bounds", _bounds(facts.bounds)),
             ("acquired", _dates(facts.first_acquired, facts.last_acquired)),
             (
                 "encoder",
@@ -52,6 +52,13 @@ def info(index_path: Path, footprints: bool) -> None:
         if footprints:
             target = index.write_footprints()
             click.echo(f"{target}: scenes and chips, as they are now", err=True)
+
+
+def _bounds(bounds: tuple[float, float, float, float] | None) -> str:
+    if bounds is None:
+        return "-"
+    text = ",".join(f"{value:.5f}" for value in bounds)
+    return f"{text} (over the date line)" if bounds[0] > bounds[2] else text
 
 
 def _dates(first: object, last: object) -> str:

@@ -15,7 +15,7 @@ _HEADINGS = ("name", "architecture", "dim", "image px", "ground m", "weights", "
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    r"""List the models there are, or fetch the weights of one.
+    """List the models there are, or fetch the weights of one.
 
     \b
     Examples:
@@ -28,7 +28,7 @@ def models(context: click.Context) -> None:
 
 @models.command("list")
 def list_() -> None:
-    r"""List the models: size, ground that they know, licence, and where their weights are.
+    """List the models: size, ground that they know, licence, and where their weights are.
 
     "ground m" is the ground side of the training images: low, typical, high.
 
@@ -52,7 +52,7 @@ def list_() -> None:
 @models.command("fetch")
 @click.argument("name")
 def fetch(name: str) -> None:
-    r"""Fetch the weights of model NAME, and print where they are.
+    """Fetch the weights of model NAME, and print where they are.
 
     What broke off is resumed. HF_ENDPOINT names a mirror of the hub, GEORCLIP_CACHE where
     weights are kept.

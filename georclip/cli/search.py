@@ -81,11 +81,29 @@ def search(
     check_output(output, output_format, overwrite=overwrite)
     with open_index(index_path, weights=weights, device=device) as index:
         result = index.search(text, bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k)
+        held = None if result.hits else index.info()
     if output is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         sys.stdout.write(dumps_hits(result, output_format or "geojson", width=width))
     else:
         for path in write_hits(result, output, output_format, overwrite=overwrite):
             click.echo(f"{path}: {len(result.hits)} hits", err=True)
-    if not result.hits:
-        click.echo("No chip passes the filters.", err=True)
+    if held is not None:
+        click.echo(_why_no_hits(held.chip_count, held.bounds, bbox, scene), err=True)
+
+
+def _why_no_hits(
+    chip_count: int,
+    bounds: tuple[float, float, float, float] | None,
+    bbox: str | None,
+    scene: str | None,
+) -> str:
+    """A line for a person who gets no answer."""
+    if bounds is None or not chip_count:
+        return "The index holds no chips: add scenes with `georclip index`."
+    hints = [f"No chip passes the filters; the index covers {','.join(f'{x:.4f}' for x in bounds)}"]
+    if bbox is not None and float(bbox.split(",")[0]) > float(bbox.split(",")[2]):
+        hints.append("west > east was read as a box over the date line")
+    if scene is not None:
+        hints.append("`georclip list` names the scenes, and --scene takes globs such as '*part*'")
+    return "; ".join(hints) + "."

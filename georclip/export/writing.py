@@ -65,10 +65,11 @@ def check_output(path: Path | None, format: str | None, *, overwrite: bool) -> N
 
 
 def _check_name(path: Path, format: str) -> None:
-    if format not in FORMATS:
-        raise _unknown(format)
-    if format in _ONLY_BY_SUFFIX and path.suffix.lower() not in FORMATS[format]:
-        raise ExportError(f"{format} files end in {FORMATS[format][0]}, unlike {path}: rename it")
+    suffix = path.suffix.lower()
+    others = {name for name, suffixes in FORMATS.items() if suffix in suffixes} - {format}
+    if others or (format in _ONLY_BY_SUFFIX and suffix not in FORMATS[format]):
+        wanted = FORMATS[format][0] if FORMATS[format] else ".txt"
+        raise ExportError(f"{format} files end in {wanted}, unlike {path}: rename it")
 
 
 def dumps_hits(result: SearchResult | Hits, format: str, *, width: int | None = None) -> str:
