@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from georclip.captions.pictures import decode_images
+from georclip.captions.reading import read_captions
 from georclip.errors import CaptionError
-from georclip.training.captions import build_vocabulary, decode_images, read_captions
+from georclip.training.vocabulary import build_vocabulary
 from tests.helpers_training import draw_captioned
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from georclip.captions.reading import read_captions
 from georclip.encoders.compact import (
     ARCHITECTURES,
     CompactTowers,
@@ -17,7 +18,6 @@ from georclip.encoders.exporting import export_towers
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError, QueryError
-from georclip.training.captions import read_captions
 from georclip.training.validation import HeldOut
 from georclip.values import EncoderSpec
 

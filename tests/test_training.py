@@ -8,6 +8,8 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file
 
+from georclip.captions.pictures import decode_images
+from georclip.captions.reading import read_captions
 from georclip.cli.train import train as command
 from georclip.encoders.compact import TorchCompactEncoder, read_compact
 from georclip.encoders.words import WordTokenizer
@@ -22,7 +24,6 @@ from georclip.training.augment import (
     vary_sensor,
 )
 from georclip.training.batches import BatchMaker
-from georclip.training.captions import decode_images, read_captions
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.loop import learning_rate, train
 from georclip.training.release import release

@@ -112,7 +112,7 @@ def train(
         from georclip.errors import EncoderError
 
         raise EncoderError(f'{error}: pip install "georclip[train]"') from error
-    from georclip.training.captions import read_captions
+    from georclip.captions.reading import read_captions
     from georclip.training.settings import TrainSettings
 
     if threads:

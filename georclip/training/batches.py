@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from georclip.captions.records import CaptionedImage
 from georclip.encoders.words import WordTokenizer, is_function_word, normalise
 from georclip.training.augment import (
     PROMPTS,
@@ -20,7 +21,6 @@ from georclip.training.augment import (
     vary_colour,
     vary_sensor,
 )
-from georclip.training.captions import CaptionedImage
 from georclip.training.losses import positive_pairs
 from georclip.training.settings import MEAN, STD, TrainSettings
 

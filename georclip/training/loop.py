@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from georclip.captions.pictures import decode_images
+from georclip.captions.records import CaptionedImage
 from georclip.encoders.compact import (
     CompactTowers,
     TorchCompactEncoder,
@@ -25,7 +27,6 @@ from georclip.encoders.words import WordTokenizer
 from georclip.errors import CaptionError, EncoderError
 from georclip.training.augment import PROMPTS, SYNONYMS
 from georclip.training.batches import Batch, BatchMaker
-from georclip.training.captions import CaptionedImage, build_vocabulary, decode_images
 from georclip.training.checkpoint import (
     EpochRecord,
     RunState,
@@ -37,6 +38,7 @@ from georclip.training.checkpoint import (
 from georclip.training.losses import contrastive_loss
 from georclip.training.settings import MEAN, STD, TrainSettings
 from georclip.training.validation import HeldOut, headline
+from georclip.training.vocabulary import build_vocabulary
 from georclip.values import EncoderSpec
 
 log = logging.getLogger("georclip")

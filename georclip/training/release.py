@@ -13,11 +13,12 @@ from pathlib import Path
 
 import click
 
+from georclip.captions.reading import read_captions
+from georclip.captions.records import CaptionedImage
 from georclip.encoders.compact import read_compact, write_compact
 from georclip.encoders.exporting import export_towers
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.errors import CaptionError, GeorclipError
-from georclip.training.captions import CaptionedImage, read_captions
 from georclip.training.validation import Figures, HeldOut
 
 NAME = "starter"

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from georclip.captions.pictures import decode_images
+from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
-from georclip.errors import QueryError
+from georclip.evaluation.embedding import embed_pictures, embed_sentences
 from georclip.evaluation.metrics import class_precision, mean_recall
-from georclip.training.captions import CaptionedImage, decode_images
 
-_CHUNK = 128
 ANSWERS = 10
 
 
@@ -74,36 +73,6 @@ def headline(figures: Sequence[Figures]) -> float:
     return float(np.mean([figure.mean_recall for figure in figures])) / 100.0
 
 
-def embed_pictures(
-    encoder: Encoder, pixels: Sequence[npt.NDArray[np.uint8]]
-) -> npt.NDArray[np.float32]:
-    """Embed pictures of any sizes: uint8 (height, width, 3) each -> unit vectors (n, dim)."""
-    vectors = np.empty((len(pixels), encoder.spec.dim), dtype=np.float32)
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for number, picture in enumerate(pixels):
-        by_shape.setdefault(picture.shape, []).append(number)
-    for numbers in by_shape.values():
-        for start in range(0, len(numbers), _CHUNK):
-            part = numbers[start : start + _CHUNK]
-            batch = np.stack([pixels[number].transpose(2, 0, 1) for number in part])
-            vectors[part] = encoder.encode_images(batch)
-    return vectors
-
-
-def _embed_sentences(encoder: Encoder, sentences: Sequence[str]) -> npt.NDArray[np.float32]:
-    """Embed captions; one without a known word finds nothing and gets a zero vector."""
-    vectors = np.zeros((len(sentences), encoder.spec.dim), dtype=np.float32)
-    for start in range(0, len(sentences), _CHUNK):
-        part = sentences[start : start + _CHUNK]
-        try:
-            vectors[start : start + len(part)] = encoder.encode_texts(part)
-        except QueryError:
-            for number, sentence in enumerate(part, start=start):
-                with suppress(QueryError):
-                    vectors[number] = encoder.encode_texts([sentence])[0]
-    return vectors
-
-
 def _measure(
     encoder: Encoder,
     images: Sequence[CaptionedImage],
@@ -113,7 +82,7 @@ def _measure(
     sentences = [sentence for image in images for sentence in image.sentences]
     image_of_text = np.repeat(np.arange(len(images)), [len(image.sentences) for image in images])
     distinct = {sentence: number for number, sentence in enumerate(dict.fromkeys(sentences))}
-    texts = _embed_sentences(encoder, list(distinct))[[distinct[one] for one in sentences]]
+    texts = embed_sentences(encoder, list(distinct))[[distinct[one] for one in sentences]]
     labels = [image.label for image in images]
     classes = sorted({label for label in labels if label})
     per_class: dict[str, float] = {}

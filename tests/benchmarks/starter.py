@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from georclip.captions.reading import read_captions
+from georclip.captions.records import CaptionedImage
 from georclip.encoders.loading import load_encoder
-from georclip.training.captions import CaptionedImage, read_captions
 from georclip.training.validation import ANSWERS, HeldOut
 from tests.benchmarks.machine import print_machine
 

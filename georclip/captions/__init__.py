@@ -1,0 +1,1 @@
+"""Pictures with captions: files of captions in, sentences and pixels out."""
