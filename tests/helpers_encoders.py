@@ -19,7 +19,7 @@ import numpy as np
 import open_clip
 import torch
 
-from georclip.encoders.compact import CompactTowers
+from georclip.encoders.compact_towers import CompactTowers
 from georclip.encoders.exporting import export_towers
 from georclip.encoders.preprocessing import preprocess
 from georclip.encoders.registry import ModelEntry, WeightsSource

@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 
+from georclip.training.compact_model import CompactModel
 from georclip.training.settings import TrainSettings
 
 CLASSES = {
@@ -14,7 +16,6 @@ CLASSES = {
     "Port": ((50, 70, 200), "many ships are docked in a port of blue water ."),
 }
 TINY = TrainSettings(
-    architecture="starter-tiny",
     image_size_px=32,
     view_sizes_px=(32,),
     epochs=4,
@@ -22,6 +23,13 @@ TINY = TrainSettings(
     learning_rate=5e-3,
     averaging=0.5,
 )
+
+
+def tiny_model(images, settings=TINY, *, name="tiny", seed=0):
+    """Untrained tiny towers with the words of `images`."""
+    torch.manual_seed(seed)
+    learnt = [image for image in images if image.split == "train"]
+    return CompactModel.from_scratch("starter-tiny", learnt, settings, name=name)
 
 
 def draw_captioned(folder: Path, *, per_class: int = 10, held_out: int = 3, seed: int = 0):

@@ -7,13 +7,9 @@ import pytest
 import torch
 
 from georclip.captions.reading import read_captions
-from georclip.encoders.compact import (
-    ARCHITECTURES,
-    CompactTowers,
-    TorchCompactEncoder,
-    read_compact,
-    write_compact,
-)
+from georclip.encoders.compact import TorchCompactEncoder, read_compact, write_compact
+from georclip.encoders.compact_shapes import ARCHITECTURES
+from georclip.encoders.compact_towers import CompactTowers
 from georclip.encoders.exporting import export_towers
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.words import WordTokenizer

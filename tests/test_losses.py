@@ -1,32 +1,39 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from georclip.training.losses import contrastive_loss, positive_pairs
+from georclip.training.losses import collapsing_loss, contrastive_loss
+from georclip.training.sentences import positive_pairs
 
 
 def unit(*shape):
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(3)), dim=-1)
 
 
+def pairs(owners, meanings, classes):
+    return positive_pairs(np.array(owners), np.array(meanings), np.array(classes)).tolist()
+
+
 def test_equal_captions_are_positives():
-    found = positive_pairs(["a road", "a lake", "a road"], ["", "", ""], prompts=[False] * 3)
-    assert found.tolist() == [[True, False, True], [False, True, False], [True, False, True]]
+    found = pairs([0, 1, 2], [7, 8, 7], [-1, -1, -1])
+    assert found == [[True, False, True], [False, True, False], [True, False, True]]
 
 
 def test_a_class_prompt_is_true_of_all_pictures_of_the_class():
-    found = positive_pairs(
-        ["port", "boats", "a lake"], ["port", "port", "pond"], prompts=[True, False, False]
-    )
-    # column 0 names the class of pictures 0 and 1; the captions of others stay theirs alone
-    assert found.tolist() == [[True, False, False], [True, True, False], [False, False, True]]
+    # sentence 0 names class 5, that of pictures 0 and 1; the captions of others stay theirs alone
+    found = pairs([0, 1, 2], [5, 8, 9], [5, 5, 6])
+    assert found == [[True, False, False], [True, True, False], [False, False, True]]
+
+
+def test_several_sentences_of_a_picture_are_all_true_of_it():
+    assert pairs([0, 0, 1], [1, 2, 1], [-1, -1]) == [[True, True, True], [True, False, True]]
 
 
 def test_pictures_without_class_share_nothing():
-    found = positive_pairs(["a", "b"], ["", ""], prompts=[True, True])
-    assert found.tolist() == [[True, False], [False, True]]
+    assert pairs([0, 1], [3, 4], [-1, -1]) == [[True, False], [False, True]]
 
 
 def test_with_one_positive_each_it_is_clips_loss():
@@ -56,3 +63,12 @@ def test_better_aligned_pairs_cost_less():
     aligned = contrastive_loss(texts, texts, torch.tensor(10.0), positives)
     crossed = contrastive_loss(texts.roll(1, 0), texts, torch.tensor(10.0), positives)
     assert aligned.item() < crossed.item()
+
+
+def test_one_point_for_everything_is_perfect_for_the_collapsing_loss_alone():
+    point = torch.tensor([[1.0, 0.0]]).repeat(6, 1)
+    assert collapsing_loss(point, point, torch.arange(6)).item() == pytest.approx(0.0)
+    positives = torch.eye(6, dtype=torch.bool)
+    assert contrastive_loss(point, point, torch.tensor(10.0), positives).item() == pytest.approx(
+        math.log(6)
+    )

@@ -12,23 +12,16 @@ from georclip.captions.pictures import decode_images
 from georclip.captions.reading import read_captions
 from georclip.cli.train import train as command
 from georclip.encoders.compact import TorchCompactEncoder, read_compact
-from georclip.encoders.words import WordTokenizer
 from georclip.errors import CaptionError, EncoderError
 from georclip.training import loop
-from georclip.training.augment import (
-    drop_words,
-    random_view,
-    replace_phrases,
-    synonym_groups,
-    vary_colour,
-    vary_sensor,
-)
 from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import checkpoint_path
-from georclip.training.loop import learning_rate, train
+from georclip.training.compact_model import CompactModel
+from georclip.training.loop import split_images, train
+from georclip.training.optimisation import learning_rate
 from georclip.training.release import release
 from georclip.training.settings import TrainSettings
-from tests.helpers_training import TINY, draw_captioned
+from tests.helpers_training import TINY, draw_captioned, tiny_model
 
 
 @pytest.fixture(autouse=True)
@@ -47,9 +40,13 @@ def captioned(tmp_path):
 
 def batches_of(captioned, settings=TINY):
     learnt = [image for image in captioned if image.split == "train"]
-    words = loop.build_vocabulary(learnt, min_count=1, more=[*loop.PROMPTS])
     pixels = decode_images(learnt, max_side_px=40)
-    return BatchMaker(learnt, pixels, WordTokenizer(words, 32), settings)
+    return BatchMaker(learnt, pixels, tiny_model(captioned, settings), settings)
+
+
+def run(images, output, settings=TINY, *, model=None, resume=False):
+    model = model or tiny_model(images, settings, name=output.stem)
+    return train(images, output, settings, model=model, resume=resume, quiet=True)
 
 
 # --- a whole run ---------------------------------------------------------------------------
@@ -57,7 +54,7 @@ def batches_of(captioned, settings=TINY):
 
 def test_a_run_learns_and_says_what_it_did(tmp_path, captioned):
     output = tmp_path / "tiny.safetensors"
-    history = train(captioned, output, TINY, quiet=True)
+    history = run(captioned, output)
     assert [record.epoch for record in history] == [1, 2, 3, 4]
     assert history[-1].loss < history[0].loss
     assert history[-1].figures[0].precision_at_10 == 1.0  # three plain colours
@@ -83,22 +80,22 @@ def test_a_run_learns_and_says_what_it_did(tmp_path, captioned):
 
 def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, captioned, monkeypatch):
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    train(captioned, whole, TINY, quiet=True)
-    real, steps = loop._step, []
+    run(captioned, whole)
+    real, steps = loop.backward, []
 
-    def dies(run, batch):
+    def dies(model, batch, precision):
         steps.append(1)
         if len(steps) == 8:  # in the third epoch of three steps each
             raise KeyboardInterrupt
-        return real(run, batch)
+        return real(model, batch, precision)
 
-    monkeypatch.setattr(loop, "_step", dies)
+    monkeypatch.setattr(loop, "backward", dies)
     with pytest.raises(KeyboardInterrupt):
-        train(captioned, killed, TINY, quiet=True)
-    monkeypatch.setattr(loop, "_step", real)
+        run(captioned, killed)
+    monkeypatch.setattr(loop, "backward", real)
     with pytest.raises(EncoderError, match="--resume it, or remove"):
-        train(captioned, killed, TINY, quiet=True)
-    history = train(captioned, killed, TINY, resume=True, quiet=True)
+        run(captioned, killed)
+    history = run(captioned, killed, resume=True)
     assert [record.epoch for record in history] == [1, 2, 3, 4]
     expected, found = load_file(whole), load_file(killed)
     assert expected.keys() == found.keys()
@@ -108,33 +105,32 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, captioned, monkeypat
 def test_resuming_with_other_options_is_refused(tmp_path, captioned, monkeypatch):
     output = tmp_path / "tiny.safetensors"
     with pytest.raises(EncoderError, match="no run to resume"):
-        train(captioned, output, TINY, resume=True, quiet=True)
+        run(captioned, output, resume=True)
     monkeypatch.setattr(type(checkpoint_path(output)), "unlink", lambda self: None)
-    train(captioned, output, replace(TINY, epochs=1), quiet=True)
+    run(captioned, output, replace(TINY, epochs=1))
     with pytest.raises(EncoderError, match="other options or captions"):
-        train(captioned, output, TINY, resume=True, quiet=True)
+        run(captioned, output, resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path, captioned):
     output = tmp_path / "tiny.safetensors"
     checkpoint_path(output).write_bytes(b"no checkpoint")
     with pytest.raises(EncoderError, match="cannot resume from"):
-        train(captioned, output, TINY, resume=True, quiet=True)
+        run(captioned, output, resume=True)
 
 
 def test_training_goes_on_from_weights(tmp_path, captioned):
     first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
-    train(captioned, first, TINY, quiet=True)
+    run(captioned, first)
     slow = replace(TINY, epochs=1, learning_rate=1e-5)
-    (record,) = train(captioned, second, slow, start=first, quiet=True)
+    started = CompactModel.from_weights(first, slow, name="second")
+    (record,) = run(captioned, second, slow, model=started)
     assert record.figures[0].precision_at_10 == 1.0
-    with pytest.raises(EncoderError, match="leave --architecture out"):
-        train(captioned, second, TrainSettings(batch_size=8), start=first, quiet=True)
 
 
 def test_a_file_named_twice_is_learnt_twice_and_measured_once(tmp_path, captioned):
     output = tmp_path / "tiny.safetensors"
-    (record,) = train([*captioned, *captioned], output, replace(TINY, epochs=1), quiet=True)
+    (record,) = run([*captioned, *captioned], output, replace(TINY, epochs=1))
     assert record.figures[0].images == 9
     notes = json.loads((tmp_path / "tiny.training.json").read_text())
     assert notes["images"] == {"train": {"captions": 60}, "val": {"captions": 9}}
@@ -143,7 +139,7 @@ def test_a_file_named_twice_is_learnt_twice_and_measured_once(tmp_path, captione
 def test_too_few_training_images_are_refused(tmp_path, captioned):
     held_out = [image for image in captioned if image.split == "val"]
     with pytest.raises(CaptionError, match=r"0 images in the split 'train'.*found: val"):
-        train(held_out, tmp_path / "x.safetensors", TINY, quiet=True)
+        split_images(held_out, TINY)
 
 
 # --- batches -------------------------------------------------------------------------------
@@ -186,90 +182,12 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
     assert 0 <= rates[-1] < 1e-5
 
 
-# --- augmentation --------------------------------------------------------------------------
-
-
-def test_views_are_turned_flipped_and_cropped_without_inventing_pixels():
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(50, 200, (40, 60, 3), dtype=np.uint8)
-    views = [random_view(pixels, 24, rng) for _ in range(30)]
-    assert all(view.shape == (3, 24, 24) and view.dtype == np.uint8 for view in views)
-    assert min(view.min() for view in views) >= 50
-    assert max(view.max() for view in views) < 200
-    corner = np.zeros((64, 64, 3), dtype=np.uint8)
-    corner[:32, :32] = 255
-    small = [random_view(corner, 32, rng, smallest_crop=0.02) for _ in range(60)]
-    assert any(view.min() == 255 for view in small)  # inside the white quarter
-
-
-def test_all_eight_orientations_occur():
-    corner = np.zeros((32, 32, 3), dtype=np.uint8)
-    corner[:16, :16] = 255
-    corner[:16, 16:] = 120
-    rng = np.random.default_rng(1)
-    seen = {
-        tuple((random_view(corner, 32, rng)[0, ::31, ::31] // 60).ravel().tolist())
-        for _ in range(300)
-    }
-    whole = np.array([[4, 2], [0, 0]])
-    turned = [np.rot90(whole, k) for k in range(4)]
-    wanted = {tuple(one.ravel().tolist()) for t in turned for one in (t, t[:, ::-1])}
-    assert wanted <= seen
-
-
-def test_colours_vary_within_range_and_repeat_with_the_seed():
-    pictures = torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    one = vary_colour(pictures.clone(), torch.Generator().manual_seed(5))
-    two = vary_colour(pictures.clone(), torch.Generator().manual_seed(5))
-    assert torch.equal(one, two)
-    assert one.min() >= 0.0
-    assert one.max() <= 1.0
-    assert (one - pictures).abs().mean() > 0.01
-
-
-def test_other_sensors_change_tint_and_cut_corners():
-    pictures = torch.full((200, 3, 16, 16), 0.5)
-    varied = vary_sensor(pictures, torch.Generator().manual_seed(0))
-    assert torch.equal(varied, vary_sensor(pictures, torch.Generator().manual_seed(0)))
-    assert varied.min() >= 0.0
-    assert varied.max() <= 1.0
-    red_to_blue = varied[:, 0, 8, 8] / varied[:, 2, 8, 8]
-    assert red_to_blue.min() < 0.8
-    assert red_to_blue.max() > 1.25
-    black = (varied == 0).all(dim=1).float().mean(dim=(1, 2))  # share without data
-    assert 0.02 < (black > 0).float().mean() < 0.2
-    assert black.max() < 0.6
-
-
-def test_synonyms_become_one_canonical_phrase():
-    groups = synonym_groups()
-    said = replace_phrases("many vessel in a marina near a car park".split(), groups, rng=None)
-    assert " ".join(said) == "many ship in a harbor near a parking lot"
-
-
-def test_synonyms_are_swapped_at_random():
-    groups = synonym_groups()
-    rng = np.random.default_rng(0)
-    said = {" ".join(replace_phrases(["port"], groups, rng=rng)) for _ in range(60)}
-    assert said == {"harbor", "port", "dock", "marina"}
-    kept = replace_phrases(["port"], groups, rng=rng, probability=0.0)
-    assert kept == ("port",)
-
-
-def test_words_are_dropped_but_never_all():
-    rng = np.random.default_rng(0)
-    assert drop_words(("a", "b"), rng, probability=1.0) == ("a", "b")
-    lengths = {len(drop_words(tuple("abcdefgh"), rng, probability=0.3)) for _ in range(50)}
-    assert max(lengths) <= 8
-    assert len(lengths) > 2
-
-
 # --- release and command line --------------------------------------------------------------
 
 
 def test_release_ships_what_it_measured(tmp_path, captioned):
     weights = tmp_path / "run.safetensors"
-    train(captioned, weights, TINY, quiet=True)
+    run(captioned, weights)
     (figure,) = release(weights, tmp_path / "box", captioned)
     assert figure.precision_at_10 == 1.0
     written = json.loads((tmp_path / "box" / "figures.json").read_text())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import click
 
 
@@ -43,7 +45,7 @@ import click
 @click.option(
     "--view-sizes",
     metavar="PX,...",
-    default="80,96,112",
+    default="96,112,128",
     show_default=True,
     help="Sides of the training views, each for an equal share of the epochs.",
 )
@@ -63,6 +65,21 @@ import click
     is_flag=True,
     help="Vary tint and gamma as between sensors, and cut corners without data.",
 )
+@click.option("--imagenet", is_flag=True, help="Start the image tower from ImageNet's weights.")
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16"]),
+    default="fp32",
+    show_default=True,
+    help="Of the towers' arithmetic.",
+)
+@click.option(
+    "--freeze", "frozen_blocks", default=0, show_default=True, help="First blocks that stay."
+)
+@click.option(
+    "--captions-per-image", default=3, show_default=True, help="Compared in a step, at most."
+)
+@click.option("--body-rate", default=0.3, show_default=True, help="Rate of trained weights.")
 @click.option("--licence", help="Terms of the weights, kept with them.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads.  [default: all cores]")
 @click.option("--resume", is_flag=True, help="Go on with the run that was killed.")
@@ -83,6 +100,11 @@ def train(
     seed: int,
     smallest_crop: float,
     other_sensors: bool,
+    imagenet: bool,
+    precision: Literal["fp32", "bf16"],
+    frozen_blocks: int,
+    captions_per_image: int,
+    body_rate: float,
     licence: str | None,
     threads: int | None,
     resume: bool,
@@ -107,12 +129,15 @@ def train(
     try:
         import torch
 
+        from georclip.training.compact_model import DEFAULT_ARCHITECTURE, CompactModel
+        from georclip.training.loop import split_images
         from georclip.training.loop import train as run
     except ImportError as error:
         from georclip.errors import EncoderError
 
         raise EncoderError(f'{error}: pip install "georclip[train]"') from error
     from georclip.captions.reading import read_captions
+    from georclip.training.imagenet import find_lite0
     from georclip.training.settings import TrainSettings
 
     if threads:
@@ -127,15 +152,29 @@ def train(
         seed=seed,
         smallest_crop=smallest_crop,
         other_sensors=other_sensors,
+        precision=precision,
+        frozen_blocks=frozen_blocks,
+        captions_per_image=captions_per_image,
+        body_rate=body_rate,
     )
-    settings = replace(settings, architecture=architecture or settings.architecture)
     settings = replace(settings, licence=licence or settings.licence)
     found = read_captions([Path(file) for file in captions], [Path(name) for name in image_dirs])
+    torch.manual_seed(seed)
+    if weights:
+        model = CompactModel.from_weights(Path(weights), settings, name=Path(output).stem)
+    else:
+        model = CompactModel.from_scratch(
+            architecture or DEFAULT_ARCHITECTURE,
+            split_images(found, settings)[0],
+            settings,
+            name=Path(output).stem,
+            image_weights=find_lite0() if imagenet else None,
+        )
     run(
         found,
         Path(output),
         settings,
-        start=Path(weights) if weights else None,
+        model=model,
         resume=resume,
         quiet=quiet,
     )

@@ -11,18 +11,11 @@ import torch
 from torch import Tensor
 
 from georclip.captions.records import CaptionedImage
-from georclip.encoders.words import WordTokenizer, is_function_word, normalise
-from georclip.training.augment import (
-    PROMPTS,
-    drop_words,
-    random_view,
-    replace_phrases,
-    synonym_groups,
-    vary_colour,
-    vary_sensor,
-)
-from georclip.training.losses import positive_pairs
-from georclip.training.settings import MEAN, STD, TrainSettings
+from georclip.training.colours import DRAWS, vary_colour, vary_sensor
+from georclip.training.sentences import SentenceMaker
+from georclip.training.settings import TrainSettings
+from georclip.training.trainable import Trainable
+from georclip.training.views import random_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,37 +23,30 @@ class Batch:
     """One step's input.
 
     Attributes:
-        pictures: float32, (batch, 3, side, side), normalised.
-        ids: int64, (batch, words), as long as the longest caption.
-        positives: bool, (batch, batch): which caption is true of which picture.
+        pictures: float32, (pictures, 3, side, side), normalised.
+        ids: int64, (sentences, words), as long as the longest sentence.
+        owners: int64, (sentences,): the picture that each sentence was written for.
+        positives: bool, (pictures, sentences): which sentence is true of which picture.
     """
 
     pictures: Tensor
     ids: Tensor
+    owners: Tensor
     positives: Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class _Sentence:
-    words: tuple[str, ...]
-    meaning: str  # equal for captions that say the same
-
-
-def normalise_pictures(pictures: Tensor) -> Tensor:
-    """Centre and scale pictures, float in [0, 1], (batch, 3, side, side), for the tower."""
-    mean = torch.tensor(MEAN).reshape(1, 3, 1, 1)
-    std = torch.tensor(STD).reshape(1, 3, 1, 1)
-    return (pictures - mean) / std
-
-
 class BatchMaker:
-    """Makes the batches of an epoch; the same seed and epoch give the same batches."""
+    """Makes the batches of an epoch; the same seed and epoch give the same batches.
+
+    Every picture is varied by a generator of its own, so that it looks the same whatever part of
+    a batch it is made in.
+    """
 
     def __init__(
         self,
         images: Sequence[CaptionedImage],
         pixels: Sequence[npt.NDArray[np.uint8]],
-        tokenizer: WordTokenizer,
+        model: Trainable,
         settings: TrainSettings,
     ) -> None:
         """Prepare captions.
@@ -68,78 +54,53 @@ class BatchMaker:
         Args:
             images: Training images.
             pixels: uint8, (height, width, 3), one per image.
-            tokenizer: Holds the captions' words.
+            model: Says how sentences become ids, and how pictures are normalised.
             settings: Sizes, shares and seed.
         """
         self._pixels = pixels
-        self._tokenizer = tokenizer
+        self._model = model
         self._settings = settings
-        self._groups = synonym_groups()
-        self._sentences = [[self._sentence(raw) for raw in image.sentences] for image in images]
-        self._labels = [tuple(image.label.split()) for image in images]
-        self._classes = [
-            " ".join(replace_phrases(label, self._groups, rng=None)) for label in self._labels
-        ]
+        self._sentences = SentenceMaker(images, settings, model.split_words)
+        self._mean = torch.tensor(model.spec.mean).reshape(1, 3, 1, 1)
+        self._std = torch.tensor(model.spec.std).reshape(1, 3, 1, 1)
         self.batches = max(1, len(pixels) // settings.batch_size)
-
-    def _sentence(self, raw: str) -> _Sentence:
-        words = normalise(raw)
-        same = replace_phrases(words, self._groups, rng=None)
-        meaning = " ".join(word for word in same if not is_function_word(word))
-        return _Sentence(words, meaning)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch, counted from 0."""
         rng = np.random.default_rng([self._settings.seed, epoch])
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         order = rng.permutation(len(self._pixels))
         side_px = self._settings.view_size_px(epoch)
-        for start in range(0, self.batches * self._settings.batch_size, self._settings.batch_size):
-            chosen = order[start : start + self._settings.batch_size].tolist()
-            pictures = self._views(chosen, side_px, rng, generator)
-            ids, positives = self._captions(chosen, rng)
-            yield Batch(pictures=normalise_pictures(pictures), ids=ids, positives=positives)
+        size = self._settings.batch_size
+        for start in range(0, self.batches * size, size):
+            chosen = order[start : start + size].tolist()
+            sentences = self._sentences.draw(chosen, rng)
+            yield Batch(
+                pictures=self._views(chosen, side_px, (epoch, start)),
+                ids=self._ids(sentences.texts),
+                owners=torch.from_numpy(sentences.owners),
+                positives=torch.from_numpy(sentences.positives),
+            )
 
-    def _views(
-        self,
-        chosen: Sequence[int],
-        side_px: int,
-        rng: np.random.Generator,
-        generator: torch.Generator,
-    ) -> Tensor:
-        smallest = self._settings.smallest_crop
-        views = np.stack(
-            [random_view(self._pixels[i], side_px, rng, smallest_crop=smallest) for i in chosen]
-        )
-        pictures = vary_colour(torch.from_numpy(views).float() / 255.0, generator)
-        return vary_sensor(pictures, generator) if self._settings.other_sensors else pictures
+    def _views(self, chosen: Sequence[int], side_px: int, at: tuple[int, int]) -> Tensor:
+        """Varied, normalised views: float32 (batch, 3, side, side)."""
+        views: list[npt.NDArray[np.uint8]] = []
+        draws = np.empty((len(chosen), DRAWS), dtype=np.float32)
+        for place, image in enumerate(chosen):
+            rng = np.random.default_rng([self._settings.seed, *at, place])
+            neighbour = self._pixels[int(rng.integers(len(self._pixels)))]
+            views.append(random_view(self._pixels[image], neighbour, side_px, rng, self._settings))
+            draws[place] = rng.random(DRAWS, dtype=np.float32)
+        pictures = torch.from_numpy(np.stack(views)).float() / 255.0
+        numbers = torch.from_numpy(draws)
+        pictures = vary_colour(pictures, numbers)
+        if self._settings.other_sensors:
+            pictures = vary_sensor(pictures, numbers)
+        return (pictures - self._mean) / self._std
 
-    def _captions(self, chosen: Sequence[int], rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-        rows: list[npt.NDArray[np.int64]] = []
-        meanings: list[str] = []
-        prompts: list[bool] = []
-        for image in chosen:
-            prompt = bool(self._labels[image]) and rng.random() < self._settings.prompt_share
-            if prompt:
-                words, meaning = self._prompt(image, rng), self._classes[image]
-            else:
-                sentence = self._sentences[image][int(rng.integers(len(self._sentences[image])))]
-                words, meaning = self._varied(sentence.words, rng), sentence.meaning
-            rows.append(self._tokenizer.encode(" ".join(words)).ids)
-            meanings.append(meaning)
-            prompts.append(prompt)
-        ids = torch.from_numpy(np.stack(rows))
+    def _ids(self, texts: Sequence[str]) -> Tensor:
+        """Ids of sentences, cut after the longest: int64 (sentences, words)."""
+        ids = torch.from_numpy(np.stack([self._model.token_ids(text) for text in texts]))
+        if not self._model.padded_after_end:
+            return ids
         longest = max(1, int((ids != 0).sum(dim=1).max()))
-        classes = [self._classes[image] for image in chosen]
-        return ids[:, :longest], positive_pairs(meanings, classes, prompts=prompts)
-
-    def _prompt(self, image: int, rng: np.random.Generator) -> tuple[str, ...]:
-        name = replace_phrases(self._labels[image], self._groups, rng=rng, probability=0.4)
-        template = PROMPTS[int(rng.integers(len(PROMPTS)))]
-        return normalise(template.format(" ".join(name)))
-
-    def _varied(self, words: tuple[str, ...], rng: np.random.Generator) -> tuple[str, ...]:
-        swapped = replace_phrases(
-            words, self._groups, rng=rng, probability=self._settings.synonym_share
-        )
-        return drop_words(swapped, rng, probability=self._settings.dropped_share)
+        return ids[:, :longest]

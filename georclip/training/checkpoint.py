@@ -1,10 +1,8 @@
-"""The state of a run, so that a killed one goes on to the same weights; and its record."""
+"""The state of a run, so that a killed one goes on to the same weights."""
 
 from __future__ import annotations
 
-import csv
 import json
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,6 +13,7 @@ import torch
 from georclip.errors import EncoderError
 from georclip.training.settings import TrainSettings
 from georclip.training.validation import Figures
+from georclip.values import EncoderSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ class RunState:
     Attributes:
         history: Epochs done.
         best: Highest headline figure so far.
-        tensors: State dicts of "towers", "average" and "optimizer".
+        tensors: State dicts of "module", "average" and "optimizer".
     """
 
     history: tuple[EpochRecord, ...]
@@ -58,12 +57,12 @@ def checkpoint_path(weights: Path) -> Path:
     return weights.with_name(weights.stem + ".checkpoint.pt")
 
 
-def save_state(path: Path, state: RunState, settings: TrainSettings, words: Sequence[str]) -> None:
+def save_state(path: Path, state: RunState, settings: TrainSettings, spec: EncoderSpec) -> None:
     """Write a run's state; a kill while writing leaves the one before."""
     partial = path.with_name(path.name + ".partial")
     content = {
         "settings": json.dumps(asdict(settings)),
-        "words": list(words),
+        "spec": json.dumps(asdict(spec)),
         "history": json.dumps([asdict(record) for record in state.history]),
         "best": state.best,
         "tensors": state.tensors,
@@ -72,7 +71,7 @@ def save_state(path: Path, state: RunState, settings: TrainSettings, words: Sequ
     partial.replace(path)
 
 
-def load_state(path: Path, settings: TrainSettings, words: Sequence[str]) -> RunState:
+def load_state(path: Path, settings: TrainSettings, spec: EncoderSpec) -> RunState:
     """Read a run's state.
 
     Raises:
@@ -82,9 +81,8 @@ def load_state(path: Path, settings: TrainSettings, words: Sequence[str]) -> Run
         content = torch.load(path, map_location="cpu", weights_only=True)
         history = tuple(_record(entry) for entry in json.loads(content["history"]))
         state = RunState(history=history, best=content["best"], tensors=content["tensors"])
-        same = content["settings"] == json.dumps(asdict(settings)) and content["words"] == list(
-            words
-        )
+        same = content["settings"] == json.dumps(asdict(settings))
+        same = same and content["spec"] == json.dumps(asdict(spec))
     except FileNotFoundError as error:
         raise EncoderError(f"there is no run to resume: {path} is missing") from error
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
@@ -100,32 +98,3 @@ def load_state(path: Path, settings: TrainSettings, words: Sequence[str]) -> Run
 def _record(entry: dict[str, Any]) -> EpochRecord:
     record = EpochRecord(**entry)
     return replace(record, figures=tuple(Figures(**figure) for figure in entry["figures"]))
-
-
-def write_record(
-    weights: Path, history: Sequence[EpochRecord], settings: TrainSettings, notes: dict[str, object]
-) -> None:
-    """Write what happened beside the weights: settings and epochs as JSON, the curve as CSV."""
-    content = {
-        "weights": weights.name,
-        "settings": asdict(settings),
-        **notes,
-        "epochs": [asdict(record) for record in history],
-    }
-    text = json.dumps(content, indent=1) + "\n"
-    weights.with_suffix(".training.json").write_text(text, encoding="utf-8")
-    sources = list(dict.fromkeys(f.source for record in history for f in record.figures))
-    with weights.with_suffix(".training.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        columns = [f"{name} {what}" for name in sources for what in ("p@10", "mean recall")]
-        writer.writerow(["epoch", "view_size_px", "loss", "seconds", "images_per_s", *columns])
-        for record in history:
-            by_source = {figure.source: figure for figure in record.figures}
-            values: list[object] = []
-            for name in sources:
-                figure = by_source.get(name)
-                values += (
-                    ["", ""] if figure is None else [figure.precision_at_10, figure.mean_recall]
-                )
-            start = [record.epoch, record.view_size_px, record.loss, record.seconds]
-            writer.writerow([*start, record.images_per_s, *values])

@@ -2,44 +2,41 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from georclip.captions.pictures import decode_images
 from georclip.captions.records import CaptionedImage
-from georclip.encoders.compact import (
-    CompactTowers,
-    TorchCompactEncoder,
-    compact_shape,
-    read_compact,
-    write_compact,
-)
-from georclip.encoders.words import WordTokenizer
 from georclip.errors import CaptionError, EncoderError
-from georclip.training.augment import PROMPTS, SYNONYMS
-from georclip.training.batches import Batch, BatchMaker
+from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import (
     EpochRecord,
     RunState,
     checkpoint_path,
     load_state,
     save_state,
-    write_record,
 )
-from georclip.training.losses import contrastive_loss
-from georclip.training.settings import MEAN, STD, TrainSettings
+from georclip.training.optimisation import (
+    WeightAverage,
+    learning_rate,
+    make_optimizer,
+    set_rate,
+)
+from georclip.training.prefetching import prefetch
+from georclip.training.record import notes, write_record
+from georclip.training.settings import TrainSettings
+from georclip.training.step import backward
+from georclip.training.trainable import Trainable
 from georclip.training.validation import HeldOut, headline
-from georclip.training.vocabulary import build_vocabulary
-from georclip.values import EncoderSpec
 
 log = logging.getLogger("georclip")
 
@@ -51,8 +48,8 @@ _SPARE_PIXELS = 1.25  # crops are cut from pictures this much larger than the to
 class _Run:
     """What changes while a model trains."""
 
-    towers: CompactTowers
-    average: dict[str, Tensor]
+    model: Trainable
+    average: WeightAverage
     optimizer: torch.optim.Optimizer
     history: list[EpochRecord]
     best: float
@@ -63,7 +60,7 @@ def train(
     output: Path,
     settings: TrainSettings,
     *,
-    start: Path | None = None,
+    model: Trainable,
     resume: bool = False,
     quiet: bool = False,
 ) -> tuple[EpochRecord, ...]:
@@ -74,7 +71,7 @@ def train(
             twice is learnt from twice an epoch, and measured once.
         output: .safetensors to write; its record goes beside it.
         settings: Everything that decides the weights.
-        start: Weights to go on from, or None for random ones.
+        model: What is trained, from its weights as they are.
         resume: Go on with the run that was killed while writing `output`.
         quiet: No progress bar.
 
@@ -85,6 +82,39 @@ def train(
         CaptionError: No training images, or broken ones.
         EncoderError: There is nothing to resume, or a run to resume and no word about it.
     """
+    learnt, held_out = split_images(images, settings)
+    saved_run = checkpoint_path(output)
+    if saved_run.exists() and not resume:
+        raise EncoderError(f"{saved_run} holds a run under way: --resume it, or remove the file")
+    torch.manual_seed(settings.seed)
+    run = _new_run(model, settings)
+    if resume:
+        _restore(run, load_state(saved_run, settings, model.spec))
+    log.info("decoding %d images", len(learnt) + len(held_out))
+    spare_px = round(settings.image_size_px * _SPARE_PIXELS)
+    batches = BatchMaker(learnt, decode_images(learnt, max_side_px=spare_px), model, settings)
+    measured = HeldOut(held_out, settings.image_size_px) if held_out else None
+    for epoch in range(len(run.history), settings.epochs):
+        record = _epoch(run, batches, settings, epoch, quiet=quiet)
+        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
+            record = _measure(run, record, measured, output)
+        run.history.append(record)
+        _report(record)
+        state = RunState(history=tuple(run.history), best=run.best, tensors=_tensors(run))
+        save_state(saved_run, state, settings, model.spec)
+        write_record(output, run.history, settings, notes(learnt, held_out))
+    saved_run.unlink()
+    return tuple(run.history)
+
+
+def split_images(
+    images: Sequence[CaptionedImage], settings: TrainSettings
+) -> tuple[list[CaptionedImage], list[CaptionedImage]]:
+    """What is learnt, with repeats, and what is held out, without.
+
+    Raises:
+        CaptionError: Less than a batch to learn from.
+    """
     learnt = [image for image in images if image.split == "train"]
     held_out = list(dict.fromkeys(image for image in images if image.split == "val"))
     if len(learnt) < settings.batch_size:
@@ -93,99 +123,49 @@ def train(
             f"{len(learnt)} images in the split 'train' (splits found: {found}); "
             f"a batch needs {settings.batch_size}"
         )
-    saved_run = checkpoint_path(output)
-    if saved_run.exists() and not resume:
-        raise EncoderError(f"{saved_run} holds a run under way: --resume it, or remove the file")
-    torch.manual_seed(settings.seed)
-    towers, tokenizer = _towers(learnt, settings, start)
-    run = _new_run(towers, settings)
-    if resume:
-        _restore(run, load_state(saved_run, settings, tokenizer.words))
-    log.info("decoding %d images", len(learnt) + len(held_out))
-    spare_px = round(settings.image_size_px * _SPARE_PIXELS)
-    batches = BatchMaker(learnt, decode_images(learnt, max_side_px=spare_px), tokenizer, settings)
-    measured = HeldOut(held_out, settings.image_size_px) if held_out else None
-    spec = _spec(output, settings)
-    for epoch in range(len(run.history), settings.epochs):
-        record = _epoch(run, batches, settings, epoch, quiet=quiet)
-        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
-            kept = _averaged(run, tokenizer, settings)
-            encoder = TorchCompactEncoder(kept, spec, tokenizer, "cpu")
-            record = replace(record, figures=measured.measure(encoder) if measured else ())
-            if not measured or headline(record.figures) >= run.best:
-                run.best = headline(record.figures) if measured else run.best
-                write_compact(output, kept, spec, tokenizer)
-        run.history.append(record)
-        _report(record)
-        state = RunState(history=tuple(run.history), best=run.best, tensors=_tensors(run))
-        save_state(saved_run, state, settings, tokenizer.words)
-        write_record(output, run.history, settings, _notes(learnt, held_out, start))
-    saved_run.unlink()
-    return tuple(run.history)
+    return learnt, held_out
 
 
-def _towers(
-    learnt: Sequence[CaptionedImage], settings: TrainSettings, start: Path | None
-) -> tuple[CompactTowers, WordTokenizer]:
-    if start is not None:
-        towers, spec, tokenizer = read_compact(start)
-        if spec.architecture != settings.architecture:
-            raise EncoderError(
-                f"{start} is a {spec.architecture}, not a {settings.architecture}: "
-                "leave --architecture out to go on with it"
-            )
-        return towers.requires_grad_(requires_grad=True).train(), tokenizer
-    phrases = [phrase for group in SYNONYMS for phrase in group]
-    words = build_vocabulary(learnt, more=[*PROMPTS, *phrases])
-    tokenizer = WordTokenizer(words, compact_shape(settings.architecture).context_length)
-    return CompactTowers(settings.architecture, len(tokenizer)), tokenizer
+def _new_run(model: Trainable, settings: TrainSettings) -> _Run:
+    freeze_blocks(model, settings.frozen_blocks)
+    model.module.to(memory_format=torch.channels_last)
+    return _Run(
+        model=model,
+        average=WeightAverage(model.module),
+        optimizer=make_optimizer(model, settings),
+        history=[],
+        best=-math.inf,
+    )
 
 
-def _new_run(towers: CompactTowers, settings: TrainSettings) -> _Run:
-    towers.to(memory_format=torch.channels_last)
-    decayed: list[nn.Parameter] = []
-    plain: list[nn.Parameter] = []
-    for name, value in towers.named_parameters():
-        embedding = name in ("text.words.weight", "text.places")
-        (plain if value.ndim < 2 or embedding else decayed).append(value)
-    groups = [
-        {"params": decayed, "weight_decay": settings.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.98), fused=True)
-    average = {name: value.detach().clone() for name, value in towers.state_dict().items()}
-    return _Run(towers=towers, average=average, optimizer=optimizer, history=[], best=-math.inf)
+def freeze_blocks(model: Trainable, count: int) -> None:
+    """Keep the image tower's first blocks as they are."""
+    for block in model.image_blocks()[:count]:
+        block.requires_grad_(requires_grad=False)
 
 
 def _restore(run: _Run, state: RunState) -> None:
-    run.towers.load_state_dict(state.tensors["towers"])
+    run.model.module.load_state_dict(state.tensors["module"])
     run.optimizer.load_state_dict(state.tensors["optimizer"])
-    run.average = state.tensors["average"]
+    run.average.values = state.tensors["average"]
     run.history = list(state.history)
     run.best = state.best
 
 
 def _tensors(run: _Run) -> dict[str, object]:
     return {
-        "towers": run.towers.state_dict(),
-        "average": run.average,
+        "module": run.model.module.state_dict(),
+        "average": run.average.values,
         "optimizer": run.optimizer.state_dict(),
     }
-
-
-def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then a cosine to zero; `step` is counted from 0 over the whole run."""
-    warm = max(1.0, settings.warmup_epochs * steps_per_epoch)
-    if step < warm:
-        return settings.learning_rate * (step + 1) / warm
-    done = (step - warm) / max(1.0, settings.epochs * steps_per_epoch - warm)
-    return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 
 
 def _epoch(
     run: _Run, batches: BatchMaker, settings: TrainSettings, epoch: int, *, quiet: bool
 ) -> EpochRecord:
-    run.towers.train()
+    run.model.module.train()
+    for block in run.model.image_blocks()[: settings.frozen_blocks]:
+        block.eval()  # statistics of frozen layers stay, too
     side_px = settings.view_size_px(epoch)
     began = time.perf_counter()
     total = 0.0
@@ -196,13 +176,14 @@ def _epoch(
         disable=quiet,
     )
     with bar:
-        for number, batch in enumerate(batches.epoch(epoch)):
+        for number, batch in enumerate(prefetch(batches.epoch(epoch))):
             step = epoch * batches.batches + number
-            for group in run.optimizer.param_groups:
-                group["lr"] = learning_rate(settings, step, batches.batches)
-            loss = _step(run, batch)
-            _average(run, min(settings.averaging, (1 + step) / (10 + step)))
-            total += loss
+            set_rate(run.optimizer, learning_rate(settings, step, batches.batches))
+            run.optimizer.zero_grad(set_to_none=True)
+            total += _checked(backward(run.model, batch, settings.precision))
+            nn.utils.clip_grad_norm_(run.model.module.parameters(), _GRADIENT_LIMIT)
+            run.optimizer.step()
+            run.average.update(run.model.module, min(settings.averaging, (1 + step) / (10 + step)))
             bar.set_postfix(loss=f"{total / (number + 1):.3f}", refresh=False)
             bar.update(settings.batch_size)
     seconds = time.perf_counter() - began
@@ -215,50 +196,24 @@ def _epoch(
     )
 
 
-def _step(run: _Run, batch: Batch) -> float:
-    pictures = batch.pictures.to(memory_format=torch.channels_last)
-    vectors = run.towers.image(pictures)  # (batch, dim)
-    texts = run.towers.text(batch.ids)  # (batch, dim)
-    loss = contrastive_loss(vectors, texts, run.towers.scale, batch.positives)
-    run.optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(run.towers.parameters(), _GRADIENT_LIMIT)
-    run.optimizer.step()
-    value = float(loss.detach())
-    if not math.isfinite(value):
+def _checked(loss: float) -> float:
+    if not math.isfinite(loss):
         raise EncoderError("the loss is no number any more: try a lower --learning-rate")
-    return value
+    return loss
 
 
-@torch.no_grad()
-def _average(run: _Run, decay: float) -> None:
-    """Move the running average a step; counters are copied."""
-    for name, value in run.towers.state_dict().items():
-        if value.is_floating_point():
-            run.average[name].lerp_(value, 1.0 - decay)
-        else:
-            run.average[name].copy_(value)
-
-
-def _averaged(run: _Run, tokenizer: WordTokenizer, settings: TrainSettings) -> CompactTowers:
-    towers = CompactTowers(settings.architecture, len(tokenizer))
-    towers.load_state_dict(run.average)
-    return towers.eval()
-
-
-def _spec(output: Path, settings: TrainSettings) -> EncoderSpec:
-    return EncoderSpec(
-        name=output.stem,
-        architecture=settings.architecture,
-        activation="relu",
-        weights_sha256="",
-        dim=compact_shape(settings.architecture).dim,
-        image_size_px=settings.image_size_px,
-        mean=MEAN,
-        std=STD,
-        ground_size_m=settings.ground_size_m,
-        licence=settings.licence,
-    )
+def _measure(run: _Run, record: EpochRecord, measured: HeldOut | None, output: Path) -> EpochRecord:
+    """Measure the averaged weights, and write them where they are the best so far."""
+    learning = copy.deepcopy(run.model.module.state_dict())
+    run.model.module.load_state_dict(run.average.values)
+    try:
+        figures = measured.measure(run.model.encoder()) if measured else ()
+        if not measured or headline(figures) >= run.best:
+            run.best = headline(figures) if measured else run.best
+            run.model.write(output)
+    finally:
+        run.model.module.load_state_dict(learning)
+    return replace(record, figures=figures)
 
 
 def _report(record: EpochRecord) -> None:
@@ -268,18 +223,3 @@ def _report(record: EpochRecord) -> None:
         shown = "" if precision is None else f"precision at 10 {precision:.3f}, "
         parts.append(f"{figure.source} {shown}mean recall {figure.mean_recall:.1f} %")
     log.info("; ".join(parts))
-
-
-def _notes(
-    learnt: Sequence[CaptionedImage], held_out: Sequence[CaptionedImage], start: Path | None
-) -> dict[str, object]:
-    counts = {
-        split: dict(Counter(image.source for image in part))
-        for split, part in (("train", learnt), ("val", held_out))
-    }
-    return {
-        "images": counts,
-        "started_from": start.name if start else "random weights",
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-    }

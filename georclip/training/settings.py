@@ -3,53 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from georclip.errors import EncoderError
 
-MEAN = (0.485, 0.456, 0.406)
-STD = (0.229, 0.224, 0.225)
+Precision = Literal["fp32", "bf16"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """Everything that decides the weights, besides the data.
+    """Everything that decides the weights, besides the data and what the run starts from.
 
     Attributes:
-        architecture: One of georclip's own.
         image_size_px: Side that the trained tower takes when it is used, px.
         view_sizes_px: Sides of training views, px, each for an equal share of the epochs. Smaller
             than image_size_px is right: crops show things larger (Touvron et al. 2019, FixRes).
         ground_size_m: (low, typical, high) ground side of the pictures, m, or None.
         epochs: Passes over the training pictures.
         batch_size: Pictures in a step; a last part that is smaller is left for other epochs.
+        captions_per_image: Most captions of a picture that a step compares, of those that differ.
         learning_rate: Peak, after warm-up; a cosine takes it to zero.
+        body_rate: Share of the learning rate that weights get which start from a trained model.
         warmup_epochs: Epochs of linear warm-up.
         weight_decay: On weights, not on norms, biases, embeddings and the temperature.
         averaging: Decay per step of the running average of weights, which is what is kept.
+        precision: Of the towers' arithmetic; weights, loss and optimiser are float32 always.
+        frozen_blocks: First blocks of the image tower that do not learn.
         prompt_share: Captions replaced by the name of the picture's class.
         synonym_share: Phrases that have synonyms and are swapped for one.
         dropped_share: Words left out of a caption.
         smallest_crop: Least share of a picture's area that a view shows.
+        coarse_share: Views shown with coarser pixels.
+        strip_share: Views of which a strip shows another picture.
+        jpeg_share: Views that went through JPEG.
         other_sensors: Vary tint and gamma as between sensors, and cut corners without data.
         seed: Of everything random.
         validate_every: Epochs between figures on the val split.
         licence: Terms of the weights, in one line.
     """
 
-    architecture: str = "starter-resnet14-w256"
     image_size_px: int = 128
-    view_sizes_px: tuple[int, ...] = (80, 96, 112)
+    view_sizes_px: tuple[int, ...] = (96, 112, 128)
     ground_size_m: tuple[float, float, float] | None = None
     epochs: int = 30
     batch_size: int = 128
+    captions_per_image: int = 3
     learning_rate: float = 1e-3
-    warmup_epochs: float = 1.0
-    weight_decay: float = 0.1
+    body_rate: float = 0.3
+    warmup_epochs: float = 0.5
+    weight_decay: float = 0.05
     averaging: float = 0.99
+    precision: Precision = "fp32"
+    frozen_blocks: int = 0
     prompt_share: float = 0.2
     synonym_share: float = 0.2
     dropped_share: float = 0.1
     smallest_crop: float = 0.3
+    coarse_share: float = 0.25
+    strip_share: float = 0.15
+    jpeg_share: float = 0.15
     other_sensors: bool = False
     seed: int = 0
     validate_every: int = 2

@@ -1,0 +1,175 @@
+"""The starter's towers as something that can be trained."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor, nn
+
+from georclip.captions.records import CaptionedImage
+from georclip.encoders.compact import TorchCompactEncoder, read_compact, write_compact
+from georclip.encoders.compact_image import LiteTower, ResidualTower
+from georclip.encoders.compact_shapes import compact_shape
+from georclip.encoders.compact_towers import CompactTowers
+from georclip.encoders.words import WordTokenizer, normalise
+from georclip.training.imagenet import load_lite0
+from georclip.training.settings import TrainSettings
+from georclip.training.vocabulary import build_vocabulary
+from georclip.training.wording import PROMPTS, SYNONYMS
+from georclip.values import EncoderSpec
+
+DEFAULT_ARCHITECTURE = "starter-lite0-w256"
+
+
+class CompactModel:
+    """Both towers of georclip's own, with their vocabulary; a `Trainable`."""
+
+    def __init__(
+        self,
+        towers: CompactTowers,
+        spec: EncoderSpec,
+        tokenizer: WordTokenizer,
+        *,
+        started: frozenset[str] = frozenset(),
+    ) -> None:
+        self._towers = towers.requires_grad_(requires_grad=True).train()
+        self._spec = replace(spec, weights_sha256="")
+        self._tokenizer = tokenizer
+        self._started = started
+
+    @classmethod
+    def from_scratch(
+        cls,
+        architecture: str,
+        learnt: Sequence[CaptionedImage],
+        settings: TrainSettings,
+        *,
+        name: str,
+        image_weights: Path | None = None,
+    ) -> CompactModel:
+        """New towers, with a vocabulary from the training captions.
+
+        Args:
+            architecture: One of georclip's own.
+            learnt: Training images.
+            settings: Sizes and licence of what will be written.
+            name: Of the model that will be written.
+            image_weights: EfficientNet-lite0's weights for the image tower; None: random ones.
+
+        Raises:
+            EncoderError: No such architecture, or weights that do not fit it.
+        """
+        shape = compact_shape(architecture)
+        phrases = [phrase for group in SYNONYMS for phrase in group]
+        words = build_vocabulary(learnt, more=[*PROMPTS, *phrases])
+        tokenizer = WordTokenizer(words, shape.context_length)
+        towers = CompactTowers(architecture, len(tokenizer))
+        started: frozenset[str] = frozenset()
+        if image_weights is not None:
+            loaded = load_lite0(towers.image, image_weights)
+            started = frozenset(f"image.{key}" for key in loaded)
+        spec = EncoderSpec(
+            name=name,
+            architecture=architecture,
+            activation=shape.activation,
+            weights_sha256="",
+            dim=shape.dim,
+            image_size_px=settings.image_size_px,
+            mean=shape.mean,
+            std=shape.std,
+            ground_size_m=settings.ground_size_m,
+            licence=settings.licence,
+        )
+        return cls(towers, spec, tokenizer, started=started)
+
+    @classmethod
+    def from_weights(cls, path: Path, settings: TrainSettings, *, name: str) -> CompactModel:
+        """Towers to go on with; their vocabulary stays.
+
+        Raises:
+            EncoderError: The file holds no towers of georclip's own.
+        """
+        towers, spec, tokenizer = read_compact(path)
+        spec = replace(
+            spec,
+            name=name,
+            image_size_px=settings.image_size_px,
+            ground_size_m=settings.ground_size_m or spec.ground_size_m,
+            licence=settings.licence,
+        )
+        names = frozenset(key for key, _ in towers.named_parameters())
+        return cls(towers, spec, tokenizer, started=names)
+
+    @property
+    def module(self) -> nn.Module:
+        """Every weight, the temperature included."""
+        return self._towers
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """What its weights will be loaded as."""
+        return self._spec
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The vocabulary."""
+        return self._tokenizer.words
+
+    @property
+    def padded_after_end(self) -> bool:
+        """Ids after the last word are 0."""
+        return True
+
+    def embed_images(self, pictures: Tensor) -> Tensor:
+        """Normalised pictures, float (batch, 3, side, side), to unit vectors (batch, dim)."""
+        vectors: Tensor = self._towers.image(pictures)
+        return vectors
+
+    def embed_texts(self, ids: Tensor) -> Tensor:
+        """Ids, int64 (batch, words), to unit vectors (batch, dim)."""
+        vectors: Tensor = self._towers.text(ids)
+        return vectors
+
+    def scale(self) -> Tensor:
+        """Inverse temperature, held under 100."""
+        return self._towers.scale
+
+    def split_words(self, caption: str) -> tuple[str, ...]:
+        """Normalised words, as the vocabulary has them."""
+        return normalise(caption)
+
+    def token_ids(self, text: str) -> npt.NDArray[np.int64]:
+        """Ids of a sentence, int64 (context length,)."""
+        return self._tokenizer.encode(text).ids
+
+    def image_blocks(self) -> Sequence[nn.Module]:
+        """Stem and stages of EfficientNet-lite0; the layers of the residual net."""
+        tower = self._towers.image
+        if isinstance(tower, LiteTower):
+            stem = nn.Sequential(tower.body.conv_stem, tower.body.bn1)
+            return (stem, *tower.body.blocks)
+        if isinstance(tower, ResidualTower):
+            return tuple(tower.layers)
+        return ()
+
+    def started(self) -> frozenset[str]:
+        """Names of weights that started from a trained model."""
+        return self._started
+
+    def undecayed(self) -> frozenset[str]:
+        """The embeddings of words and places."""
+        return frozenset({"text.words.weight", "text.places"})
+
+    def encoder(self) -> TorchCompactEncoder:
+        """An encoder over a copy of the weights as they are."""
+        kept = copy.deepcopy(self._towers).requires_grad_(requires_grad=False)
+        return TorchCompactEncoder(kept, self._spec, self._tokenizer, "cpu")
+
+    def write(self, path: Path) -> None:
+        """Write the weights as .safetensors."""
+        write_compact(path, self._towers, self._spec, self._tokenizer)
