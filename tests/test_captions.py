@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from georclip.captions.pictures import decode_images
+from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.reading import read_captions
 from georclip.errors import CaptionError
 from georclip.training.vocabulary import build_vocabulary
@@ -34,7 +34,7 @@ def test_every_missing_image_is_named_at_once(tmp_path):
     (pictures / "Port_0.png").unlink()
     (pictures / "farmland_1.png").unlink()
     with pytest.raises(CaptionError, match="2 of 6 images are missing") as caught:
-        read_captions([file], [pictures])
+        check_images(read_captions([file], [pictures]))
     assert "Port_0.png" in str(caught.value)
     assert "farmland_1.png" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -54,7 +54,7 @@ def test_every_broken_image_is_named_at_once(tmp_path):
 def test_long_lists_are_cut_short(tmp_path):
     file, pictures = draw_captioned(tmp_path, per_class=10, held_out=0)
     with pytest.raises(CaptionError, match=r"30 of 30 images are missing.* and 10 more$"):
-        read_captions([file], [pictures / "elsewhere"])
+        check_images(read_captions([file], [pictures / "elsewhere"]))
 
 
 @pytest.mark.parametrize(

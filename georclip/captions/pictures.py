@@ -1,47 +1,142 @@
-"""Pictures of captions to pixels."""
+"""All pictures of captions: decoded once, and everything that is wrong with them said at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Lock
+from typing import NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from rasterio.errors import NotGeoreferencedWarning
+from tqdm import tqdm
 
-from georclip.captions.naming import some
+from georclip.captions.naming import NAMED_AT_MOST, some
+from georclip.captions.picture_file import read_picture
 from georclip.captions.records import CaptionedImage
 from georclip.errors import CaptionError
 
+log = logging.getLogger("georclip")
+
+Pixels = npt.NDArray[np.uint8]
+Outcome = TypeVar("Outcome")
+
+_THREADS = 4
+_SHOWN_FROM = 300
+"""Fewer pictures are done before a bar is of use."""
+_LISTED_AT_MOST = 1000
+_CHECKED_SIDE_PX = 128
+_REASON_LETTERS = 100
+
 
 def decode_images(
-    images: Sequence[CaptionedImage], *, max_side_px: int
-) -> list[npt.NDArray[np.uint8]]:
+    images: Sequence[CaptionedImage], *, max_side_px: int, quiet: bool = False
+) -> list[Pixels]:
     """Decode every picture once, into memory.
 
     Args:
-        images: What to decode.
+        images: What to decode; one that comes again gets the same array.
         max_side_px: Larger pictures are reduced, antialiased, until their short side is this.
+        quiet: No progress bar.
 
     Returns:
-        uint8 RGB, (height, width, 3) each, in the order given.
+        uint8 RGB, (height, width, 3) each, in the order given, read-only.
 
     Raises:
-        CaptionError: Pictures are broken; all of them are named.
+        CaptionError: Pictures are missing or broken; all of them are named.
     """
-    pixels: list[npt.NDArray[np.uint8]] = []
-    broken: list[str] = []
-    for image in images:
+    pixels = _read_all(images, max_side_px=max_side_px, keep=True, quiet=quiet)
+    return [pixels[image.path] for image in images]
+
+
+def check_images(images: Sequence[CaptionedImage], *, quiet: bool = False) -> None:
+    """Decode every picture and keep none: what is wrong is known before hours of work start.
+
+    Args:
+        images: What to check.
+        quiet: No progress bar.
+
+    Raises:
+        CaptionError: Pictures are missing or broken; all of them are named.
+    """
+    _read_all(images, max_side_px=_CHECKED_SIDE_PX, keep=False, quiet=quiet)
+
+
+def _read_all(
+    images: Sequence[CaptionedImage], *, max_side_px: int, keep: bool, quiet: bool
+) -> dict[Path, Pixels]:
+    """Decode each file once, in threads: decoders give the interpreter free."""
+    paths = list(dict.fromkeys(image.path for image in images))
+    there = [path for path in paths if path.is_file()]
+    one_large = Lock()
+    pixels: dict[Path, Pixels] = {}
+    broken: dict[Path, str] = {}
+
+    def read(path: Path) -> Pixels | str:
         try:
-            with Image.open(image.path) as opened:
-                picture = opened.convert("RGB")
-        except (OSError, SyntaxError, ValueError):
-            broken.append(str(image.path))
-            continue
-        shrink = max_side_px / min(picture.size)
-        if shrink < 1:
-            size = (round(picture.width * shrink), round(picture.height * shrink))
-            picture = picture.resize(size, Image.Resampling.BICUBIC)
-        pixels.append(np.asarray(picture, dtype=np.uint8))
-    if broken:
-        raise CaptionError(f"{len(broken)} of {len(images)} images are broken: {some(broken)}")
+            return read_picture(path, max_side_px=max_side_px, one_large=one_large)
+        except Exception as error:  # decoders raise anything over files that are broken on purpose
+            return _reason(error)
+
+    with _bar(len(there), quiet=quiet) as bar:
+        for path, outcome in _in_threads(read, there):
+            if isinstance(outcome, str):
+                broken[path] = outcome
+            elif keep:
+                pixels[path] = outcome
+            bar.update()
+    _refuse([path for path in paths if path not in set(there)], broken, len(paths))
     return pixels
+
+
+def _in_threads(
+    read: Callable[[Path], Outcome], paths: Sequence[Path]
+) -> Iterator[tuple[Path, Outcome]]:
+    """Call for every path, and give what comes of it in their order."""
+    with warnings.catch_warnings(), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+        # Set here, since what threads set and restore on their own would overtake each other.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        try:
+            yield from zip(paths, pool.map(read, paths), strict=True)
+        finally:  # interrupted: what has not begun need not be waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _bar(total: int, *, quiet: bool) -> tqdm[NoReturn]:
+    return tqdm(
+        total=total, desc="pictures", unit="picture", leave=False,
+        disable=quiet or total < _SHOWN_FROM,
+    )  # fmt: skip
+
+
+def _reason(error: Exception) -> str:
+    """Why a picture cannot be used, in a few words."""
+    words = " ".join(str(error).split()) or type(error).__name__
+    return words[:_REASON_LETTERS]
+
+
+def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int) -> None:
+    """Name all pictures that cannot be used; many go into the log line by line as well.
+
+    Raises:
+        CaptionError: There are some.
+    """
+    wrong = {str(path): "missing" for path in missing}
+    wrong |= {f"{path} ({why})": "broken" for path, why in broken.items()}
+    if len(missing) > NAMED_AT_MOST or len(broken) > NAMED_AT_MOST:
+        for name in list(wrong)[:_LISTED_AT_MOST]:
+            log.warning("%s: %s", wrong[name], name)
+    parts = []
+    for kind in ("missing", "broken"):
+        names = [name for name, what in wrong.items() if what == kind]
+        if names:
+            parts.append(f"{len(names)} of {total} images are {kind}: {some(names)}")
+    if parts:
+        raise CaptionError("; ".join(parts))

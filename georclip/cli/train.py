@@ -6,20 +6,15 @@ from typing import Literal
 
 import click
 
+from georclip.cli.caption_options import CaptionOptions, caption_options, read_caption_files
+
 
 @click.command(
     epilog="Example: georclip train captions.json --images images -o mine.safetensors "
     "--from-scratch --ground-size 75,400,2000"
 )
 @click.argument("captions", nargs=-1, required=True, type=click.Path(dir_okay=False))
-@click.option(
-    "--images",
-    "image_dirs",
-    multiple=True,
-    required=True,
-    type=click.Path(file_okay=False),
-    help="Folder of the pictures; once for all caption files, or once for each, in their order.",
-)
+@caption_options
 @click.option(
     "-o",
     "--output",
@@ -86,7 +81,7 @@ import click
 @click.option("--quiet", is_flag=True, help="No progress bar.")
 def train(
     captions: tuple[str, ...],
-    image_dirs: tuple[str, ...],
+    caption_input: CaptionOptions,
     output: str,
     from_scratch: bool,
     weights: str | None,
@@ -110,12 +105,14 @@ def train(
     resume: bool,
     quiet: bool,
 ) -> None:
-    """Train a model on CAPTIONS, files of the RSICD form.
+    """Train a model on CAPTIONS, files of pictures and what people wrote about them.
 
-    {"images": [{"filename", "split", "sentences": [{"raw"}], "class"}]}; "class" is optional.
-    The split "train" is learnt; "val" is measured, and chooses what is kept. A file named twice
-    counts twice in an epoch, so that a small set is not drowned by a large one. A checkpoint is
-    written after every epoch: a run that was killed goes on with --resume.
+    JSON as RSICD, RSITMD and UCM have it, {"images": [{"filename", "split", "sentences":
+    [{"raw"}], "class"}]} with "class" optional, or a table (CSV, TSV; UTF-8) with a row for each
+    image and caption, with a header or without. The split "train" is learnt; "val" is measured,
+    and chooses what is kept. A file named twice counts twice in an epoch, so that a small set is
+    not drowned by a large one. A checkpoint is written after every epoch: a run that was killed
+    goes on with --resume.
     """
     if from_scratch == bool(weights):
         raise click.UsageError("say either --from-scratch or --weights FILE")
@@ -136,7 +133,7 @@ def train(
         from georclip.errors import EncoderError
 
         raise EncoderError(f'{error}: pip install "georclip[train]"') from error
-    from georclip.captions.reading import read_captions
+    from georclip.captions.pictures import check_images
     from georclip.training.imagenet import find_lite0
     from georclip.training.settings import TrainSettings
 
@@ -158,7 +155,8 @@ def train(
         body_rate=body_rate,
     )
     settings = replace(settings, licence=licence or settings.licence)
-    found = read_captions([Path(file) for file in captions], [Path(name) for name in image_dirs])
+    found = read_caption_files(captions, caption_input)
+    check_images(found, quiet=quiet)
     torch.manual_seed(seed)
     if weights:
         model = CompactModel.from_weights(Path(weights), settings, name=Path(output).stem)

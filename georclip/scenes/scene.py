@@ -93,9 +93,9 @@ def _describe(
     *,
     full_hash: bool,
 ) -> Scene:
-    _check_pixels(dataset)
+    check_pixels(dataset)
     place = _georeference(dataset)
-    rendering = _find_rendering(dataset, uri, bands, stretch)
+    rendering = find_rendering(dataset, uri, bands, stretch)
     name = scene_name(uri)
     if acquired is None:
         acquired = find_acquired(dataset.tags(), dataset.tags(ns="IMAGERY"), name)
@@ -118,7 +118,12 @@ def _describe(
     )
 
 
-def _check_pixels(dataset: Dataset) -> None:
+def check_pixels(dataset: Dataset) -> None:
+    """Refuse a raster without pixels that can be shown.
+
+    Raises:
+        SceneError: It holds none itself, or complex numbers.
+    """
     if dataset.count == 0:
         inner = dataset.subdatasets
         if inner:
@@ -170,9 +175,23 @@ def _wkt(dataset: Dataset) -> str:
         return str(dataset.crs.to_wkt())
 
 
-def _find_rendering(
-    dataset: Dataset, uri: str, asked: tuple[int, int, int] | None, stretch: Stretch
+def find_rendering(
+    dataset: Dataset,
+    uri: str,
+    asked: tuple[int, int, int] | None = None,
+    stretch: Stretch = AUTO,
 ) -> Rendering:
+    """Find how a raster's values are shown: bands, and one stretch from a sample of all of it.
+
+    Args:
+        dataset: Open.
+        uri: For messages.
+        asked: See `choose_bands`.
+        stretch: See `find_stretch`.
+
+    Raises:
+        SceneError: What is asked cannot be, no pixel is valid, or the file cannot be read.
+    """
     bands, bands_from = choose_bands(dataset, asked)
     reader = BandReader(dataset, uri, bands)
     if reader.always_valid and reader.dtype == np.uint8 and stretch == AUTO:

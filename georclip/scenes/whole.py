@@ -1,0 +1,51 @@
+"""A small raster as one picture: rendered as a scene is, georeferenced or not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from georclip.errors import SceneError
+from georclip.scenes.access import Access
+from georclip.scenes.pixels import PixelReader
+from georclip.scenes.raster import GDAL_ERRORS, gdal_settings, open_raster, reason
+from georclip.scenes.scene import check_pixels, find_rendering
+
+_DECODED_PX = 4_000_000
+"""Rasters beyond this are decimated while they are read: 96 MB of 64-bit values otherwise."""
+
+
+def read_whole(
+    path: Path, *, least_side_px: int, most_px: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+    """Read all of a local raster, with the bands and the stretch that a scene would get.
+
+    Args:
+        path: The file; what it names is read in its folder and below only.
+        least_side_px: A large raster is decimated, averaging, but never below this short side.
+        most_px: More pixels than this are refused.
+
+    Returns:
+        uint8 RGB (3, height, width), and bool (height, width) or None where all are valid.
+
+    Raises:
+        SceneError: It cannot be used; one line that says why.
+    """
+    uri = os.path.abspath(path)
+    try:
+        with gdal_settings(uri), open_raster(uri, access=Access()) as dataset:
+            check_pixels(dataset)
+            width, height = dataset.width, dataset.height
+            if width * height > most_px:
+                raise SceneError(f"has {width} x {height} pixels, more than {most_px:,}")
+            reader = PixelReader(dataset, uri, find_rendering(dataset, uri))
+            factor = 1.0
+            if width * height > _DECODED_PX:
+                factor = max(1.0, min(width, height) / least_side_px)
+            shape = (max(1, round(height / factor)), max(1, round(width / factor)))
+            return reader.read_rendered((0, 0, width, height), shape)
+    except GDAL_ERRORS as error:
+        raise SceneError(f"{uri}: cannot be understood ({reason(error)})") from None
