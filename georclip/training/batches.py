@@ -90,12 +90,12 @@ class BatchMaker:
             neighbour = self._pixels[int(rng.integers(len(self._pixels)))]
             views.append(random_view(self._pixels[image], neighbour, side_px, rng, self._settings))
             draws[place] = rng.random(DRAWS, dtype=np.float32)
-        pictures = torch.from_numpy(np.stack(views)).float() / 255.0
+        pictures = torch.from_numpy(np.stack(views)).float().div_(255.0)
         numbers = torch.from_numpy(draws)
         pictures = vary_colour(pictures, numbers)
         if self._settings.other_sensors:
             pictures = vary_sensor(pictures, numbers)
-        return (pictures - self._mean) / self._std
+        return pictures.sub_(self._mean).div_(self._std)
 
     def _ids(self, texts: Sequence[str]) -> Tensor:
         """Ids of sentences, cut after the longest: int64 (sentences, words)."""

@@ -31,19 +31,23 @@ def vary_colour(pictures: Tensor, draws: Tensor) -> Tensor:
     Returns:
         The same shape, in [0, 1].
     """
-    grey = pictures.mean(dim=1, keepdim=True)
     saturation = _between(draws, 0, 0.5, 1.4)
     saturation = torch.where(draws[:, 1, None, None, None] < 0.06, 0.0, saturation)
-    pictures = grey + (pictures - grey) * saturation
-    level = pictures.mean(dim=(1, 2, 3), keepdim=True)
-    pictures = level + (pictures - level) * _between(draws, 2, 0.7, 1.35)
+    contrast = _between(draws, 2, 0.7, 1.35)
     gain = _between(draws, 3, 0.75, 1.3) * _between(draws, 4, 0.92, 1.08, channels=3)
     haze = _between(draws, 7, -0.6, 0.3).clamp(min=0.0)  # a third of the pictures
-    pictures = pictures * (gain * (1.0 - haze)) + haze * _between(draws, 8, 0.75, 0.95)
+    veil = haze * _between(draws, 8, 0.75, 0.95)
+    gain = gain * (1.0 - haze)
+    # Saturation about grey, contrast about the mean, gain and haze are all linear: one pass.
+    grey = pictures.mean(dim=1, keepdim=True)
+    level = grey.mean(dim=(2, 3), keepdim=True)
+    varied = pictures * (gain * contrast * saturation)
+    varied.addcmul_(grey, gain * contrast * (1.0 - saturation))
+    varied.add_(gain * (1.0 - contrast) * level + veil)
     soft = draws[:, 9] < 0.1
-    padded = F.pad(pictures[soft], (1, 1, 1, 1), mode="reflect")
-    pictures[soft] = F.avg_pool2d(padded, 3, stride=1)
-    return pictures.clamp(0.0, 1.0)
+    padded = F.pad(varied[soft], (1, 1, 1, 1), mode="reflect")
+    varied[soft] = F.avg_pool2d(padded, 3, stride=1)
+    return varied.clamp_(0.0, 1.0)
 
 
 def vary_sensor(pictures: Tensor, draws: Tensor) -> Tensor:
