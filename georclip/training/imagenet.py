@@ -7,11 +7,12 @@ Google trained them, converted to torch. Names differ from timm's, order and sha
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from georclip.encoders.compact_image import LiteTower
 from georclip.errors import EncoderError
@@ -55,9 +56,14 @@ def load_lite0(tower: nn.Module, path: Path) -> frozenset[str]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
         raise EncoderError(f"cannot read the weights {path}: {error}") from error
-    values = [value for name, value in loaded.items() if name not in _CLASSIFIER]
+    found = {name: value for name, value in loaded.items() if name not in _CLASSIFIER}
     own = tower.body.state_dict()
-    if [value.shape for value in values] != [value.shape for value in own.values()]:
+    if _outline(found) != _outline(own):
         raise EncoderError(f"{path} does not hold EfficientNet-lite0's weights")
-    tower.body.load_state_dict(dict(zip(own, values, strict=True)))
+    tower.body.load_state_dict(dict(zip(own, found.values(), strict=True)))
     return frozenset(f"body.{name}" for name in own)
+
+
+def _outline(state: Mapping[str, Tensor]) -> list[tuple[str, torch.Size]]:
+    """What each weight is of its layer ("weight", "running_var"), and its shape, in order."""
+    return [(name.rsplit(".", 1)[-1], value.shape) for name, value in state.items()]
