@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+_CELLS = 4_000_000
+"""Scores held at once where queries can be taken in parts."""
+
 
 def ranking(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
     """Order candidates per query, best first.
@@ -18,6 +21,64 @@ def ranking(scores: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
         int64, (queries, candidates): candidate indices; equal scores by lowest index.
     """
     return np.argsort(-scores, axis=1, kind="stable").astype(np.int64)
+
+
+def first_hits(
+    scores: npt.NDArray[np.floating], relevant: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.int64]:
+    """Rank of each query's best right answer, counted and not sorted for.
+
+    Args:
+        scores: (queries, candidates), higher is better.
+        relevant: bool, (queries, candidates).
+
+    Returns:
+        int64, (queries,): 0 where a right answer comes first; the number of candidates where a
+        query has none, or a score that is not a number.
+
+    Raises:
+        ValueError: Shapes differ.
+    """
+    _check_shapes(scores, relevant)
+    count = scores.shape[1]
+    if count == 0:
+        return np.zeros(len(scores), dtype=np.int64)
+    best = np.where(relevant, scores, -np.inf).argmax(axis=1)  # of equal ones the first
+    score = np.take_along_axis(scores, best[:, None], axis=1)
+    before = np.arange(count)[None, :] < best[:, None]
+    ranks = ((scores > score) | ((scores == score) & before)).sum(axis=1)
+    # NaN is neither above nor below anything, and would come first otherwise.
+    found = relevant.any(axis=1) & ~np.isnan(scores).any(axis=1)
+    return np.asarray(np.where(found, ranks, count), dtype=np.int64)
+
+
+def recall_of(ranks: npt.NDArray[np.integer], k: int) -> float:
+    """Percentage of queries whose first right answer is among the first k.
+
+    Args:
+        ranks: From 0, as `first_hits` gives them, (queries,), at least one.
+        k: Answers looked at, at least 1.
+
+    Raises:
+        ValueError: k is below 1.
+    """
+    _check_k(k)
+    return float((ranks < k).mean() * 100.0)
+
+
+def recall_at(scores: npt.NDArray[np.floating], relevant: npt.NDArray[np.bool_], k: int) -> float:
+    """Percentage of queries with a right answer among the first k.
+
+    Args:
+        scores: (queries, candidates), higher is better.
+        relevant: bool, (queries, candidates).
+        k: Answers looked at, at least 1.
+
+    Raises:
+        ValueError: k is below 1, or shapes differ.
+    """
+    _check_k(k)
+    return recall_of(first_hits(scores, relevant), k)
 
 
 def precision_per_query(
@@ -36,10 +97,8 @@ def precision_per_query(
     Raises:
         ValueError: k is below 1, shapes differ, or a query has no right answer.
     """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k}")
-    if scores.shape != relevant.shape:
-        raise ValueError(f"scores are {scores.shape} but relevant is {relevant.shape}")
+    _check_k(k)
+    _check_shapes(scores, relevant)
     there = relevant.sum(axis=1)
     if np.any(there == 0):
         raise ValueError("a query without any right answer has no precision")
@@ -70,20 +129,6 @@ def class_precision(
     return dict(zip(classes, precision.tolist(), strict=True))
 
 
-def recall_at(scores: npt.NDArray[np.floating], relevant: npt.NDArray[np.bool_], k: int) -> float:
-    """Percentage of queries with a right answer among the first k (protocol A).
-
-    Args:
-        scores: (queries, candidates), higher is better.
-        relevant: bool, (queries, candidates).
-        k: Answers looked at, at least 1.
-    """
-    if k < 1:
-        raise ValueError(f"k must be at least 1, not {k}")
-    ordered = np.take_along_axis(relevant, ranking(scores), axis=1)
-    return float(ordered[:, :k].any(axis=1).mean() * 100.0)
-
-
 def mean_recall(
     image_vectors: npt.NDArray[np.floating],
     text_vectors: npt.NDArray[np.floating],
@@ -100,6 +145,21 @@ def mean_recall(
     """
     scores = text_vectors @ image_vectors.T  # (texts, images)
     relevant = image_of_text[:, None] == np.arange(len(image_vectors))[None, :]
-    recalls = [recall_at(scores, relevant, k) for k in (1, 5, 10)]
-    recalls += [recall_at(scores.T, relevant.T, k) for k in (1, 5, 10)]
-    return float(np.mean(recalls))
+    ranks = (first_hits(scores, relevant), first_hits(scores.T, relevant.T))
+    return float(np.mean([recall_of(one, k) for one in ranks for k in (1, 5, 10)]))
+
+
+def parts(queries: int, candidates: int) -> list[slice]:
+    """Queries in parts whose scores against all candidates fit comfortably into memory."""
+    step = max(1, _CELLS // max(1, candidates))
+    return [slice(start, min(start + step, queries)) for start in range(0, queries, step)]
+
+
+def _check_k(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+
+
+def _check_shapes(scores: npt.NDArray[np.floating], relevant: npt.NDArray[np.bool_]) -> None:
+    if scores.shape != relevant.shape:
+        raise ValueError(f"scores are {scores.shape} but relevant is {relevant.shape}")
