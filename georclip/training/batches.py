@@ -12,6 +12,7 @@ from torch import Tensor
 
 from georclip.captions.records import CaptionedImage
 from georclip.training.colours import DRAWS, vary_colour, vary_sensor
+from georclip.training.sampling import picture_order
 from georclip.training.sentences import SentenceMaker
 from georclip.training.settings import TrainSettings
 from georclip.training.trainable import Trainable
@@ -58,6 +59,7 @@ class BatchMaker:
             settings: Sizes, shares and seed.
         """
         self._pixels = pixels
+        self._groups = [f"{image.source} {image.label}" for image in images]
         self._model = model
         self._settings = settings
         self._sentences = SentenceMaker(images, settings, model.split_words)
@@ -68,7 +70,7 @@ class BatchMaker:
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch, counted from 0."""
         rng = np.random.default_rng([self._settings.seed, epoch])
-        order = rng.permutation(len(self._pixels))
+        order = picture_order(self._groups, rng, block=self._settings.class_block)
         side_px = self._settings.view_size_px(epoch)
         size = self._settings.batch_size
         for start in range(0, self.batches * size, size):

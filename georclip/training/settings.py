@@ -21,6 +21,8 @@ class TrainSettings:
         ground_size_m: (low, typical, high) ground side of the pictures, m, or None.
         epochs: Passes over the training pictures.
         batch_size: Pictures in a step; a last part that is smaller is left for other epochs.
+        class_block: Pictures of one class and caption file that stay together in an epoch's order,
+            as each other's hard negatives; 0 for none.
         captions_per_image: Most captions of a picture that a step compares, of those that differ.
         learning_rate: Peak, after warm-up; a cosine takes it to zero.
         body_rate: Share of the learning rate that weights get which start from a trained model.
@@ -47,6 +49,7 @@ class TrainSettings:
     ground_size_m: tuple[float, float, float] | None = None
     epochs: int = 30
     batch_size: int = 128
+    class_block: int = 0
     captions_per_image: int = 3
     learning_rate: float = 1e-3
     body_rate: float = 0.3
