@@ -12,6 +12,7 @@ from torch import Tensor
 
 from georclip.captions.records import CaptionedImage
 from georclip.training.colours import DRAWS, vary_colour, vary_sensor
+from georclip.training.gradient_cache import deal
 from georclip.training.sampling import picture_order
 from georclip.training.sentences import SentenceMaker
 from georclip.training.settings import TrainSettings
@@ -21,11 +22,11 @@ from georclip.training.views import random_view
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """One step's input.
+    """One step's input: a process's share of it, and what the whole is.
 
     Attributes:
-        pictures: float32, (pictures, 3, side, side), normalised.
-        ids: int64, (sentences, words), as long as the longest sentence.
+        pictures: float32, (own pictures, 3, side, side), normalised.
+        ids: int64, (own sentences, words), as long as the longest sentence.
         owners: int64, (sentences,): the picture that each sentence was written for.
         positives: bool, (pictures, sentences): which sentence is true of which picture.
     """
@@ -67,8 +68,14 @@ class BatchMaker:
         self._std = torch.tensor(model.spec.std).reshape(1, 3, 1, 1)
         self.batches = max(1, len(pixels) // settings.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, counted from 0."""
+    def epoch(self, epoch: int, share: tuple[int, int] = (0, 1)) -> Iterator[Batch]:
+        """Yield the batches of an epoch.
+
+        Args:
+            epoch: Counted from 0.
+            share: (which, of how many): pictures and sentences are dealt out among processes.
+        """
+        which, processes = share
         rng = np.random.default_rng([self._settings.seed, epoch])
         order = picture_order(self._groups, rng, block=self._settings.class_block)
         side_px = self._settings.view_size_px(epoch)
@@ -76,22 +83,26 @@ class BatchMaker:
         for start in range(0, self.batches * size, size):
             chosen = order[start : start + size].tolist()
             sentences = self._sentences.draw(chosen, rng)
+            own = range(len(chosen))[deal(len(chosen), processes)[which]]
             yield Batch(
-                pictures=self._views(chosen, side_px, (epoch, start)),
-                ids=self._ids(sentences.texts),
+                pictures=self._views(chosen, own, side_px, (epoch, start)),
+                ids=self._ids(sentences.texts)[deal(len(sentences.texts), processes)[which]],
                 owners=torch.from_numpy(sentences.owners),
                 positives=torch.from_numpy(sentences.positives),
             )
 
-    def _views(self, chosen: Sequence[int], side_px: int, at: tuple[int, int]) -> Tensor:
-        """Varied, normalised views: float32 (batch, 3, side, side)."""
+    def _views(
+        self, chosen: Sequence[int], own: Sequence[int], side_px: int, at: tuple[int, int]
+    ) -> Tensor:
+        """Varied, normalised views of the own ones of a batch: float32 (own, 3, side, side)."""
         views: list[npt.NDArray[np.uint8]] = []
-        draws = np.empty((len(chosen), DRAWS), dtype=np.float32)
-        for place, image in enumerate(chosen):
+        draws = np.empty((len(own), DRAWS), dtype=np.float32)
+        for row, place in enumerate(own):
+            pixels = self._pixels[chosen[place]]
             rng = np.random.default_rng([self._settings.seed, *at, place])
             neighbour = self._pixels[int(rng.integers(len(self._pixels)))]
-            views.append(random_view(self._pixels[image], neighbour, side_px, rng, self._settings))
-            draws[place] = rng.random(DRAWS, dtype=np.float32)
+            views.append(random_view(pixels, neighbour, side_px, rng, self._settings))
+            draws[row] = rng.random(DRAWS, dtype=np.float32)
         pictures = torch.from_numpy(np.stack(views)).float().div_(255.0)
         numbers = torch.from_numpy(draws)
         pictures = vary_colour(pictures, numbers)

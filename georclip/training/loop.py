@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from georclip.training.checkpoint import (
     load_state,
     save_state,
 )
+from georclip.training.distributed import ALONE, Processes
 from georclip.training.optimisation import (
     WeightAverage,
     learning_rate,
@@ -34,7 +36,7 @@ from georclip.training.optimisation import (
 from georclip.training.prefetching import prefetch
 from georclip.training.record import notes, write_record
 from georclip.training.settings import TrainSettings
-from georclip.training.step import backward
+from georclip.training.step import Learner, backward, check_parts
 from georclip.training.trainable import Trainable
 from georclip.training.validation import HeldOut, headline
 
@@ -49,6 +51,7 @@ class _Run:
     """What changes while a model trains."""
 
     model: Trainable
+    learner: Learner
     average: WeightAverage
     optimizer: torch.optim.Optimizer
     history: list[EpochRecord]
@@ -63,6 +66,7 @@ def train(
     model: Trainable,
     resume: bool = False,
     quiet: bool = False,
+    processes: Processes = ALONE,
 ) -> tuple[EpochRecord, ...]:
     """Train both towers on the train split and write the best averaged weights.
 
@@ -74,6 +78,7 @@ def train(
         model: What is trained, from its weights as they are.
         resume: Go on with the run that was killed while writing `output`.
         quiet: No progress bar.
+        processes: Of the run; each calls this with the same arguments, and sees `output`.
 
     Returns:
         What each epoch did.
@@ -83,27 +88,35 @@ def train(
         EncoderError: There is nothing to resume, or a run to resume and no word about it.
     """
     learnt, held_out = split_images(images, settings)
+    check_parts(settings, processes)
     saved_run = checkpoint_path(output)
     if saved_run.exists() and not resume:
         raise EncoderError(f"{saved_run} holds a run under way: --resume it, or remove the file")
     torch.manual_seed(settings.seed)
-    run = _new_run(model, settings)
+    run = _new_run(model, settings, processes)
     if resume:
         _restore(run, load_state(saved_run, settings, model.spec))
     log.info("decoding %d images", len(learnt) + len(held_out))
     spare_px = round(settings.image_size_px * _SPARE_PIXELS)
     batches = BatchMaker(learnt, decode_images(learnt, max_side_px=spare_px), model, settings)
-    measured = HeldOut(held_out, settings.image_size_px) if held_out else None
+    measured = None
+    if held_out and processes.first:
+        measured = HeldOut(held_out, settings.image_size_px)
     for epoch in range(len(run.history), settings.epochs):
-        record = _epoch(run, batches, settings, epoch, quiet=quiet)
+        record = _epoch(run, batches, settings, epoch, quiet=quiet or not processes.first)
         if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
-            record = _measure(run, record, measured, output)
+            record, run.best = processes.from_first(
+                partial(_measure, run, record, measured, output)
+            )
         run.history.append(record)
         _report(record)
-        state = RunState(history=tuple(run.history), best=run.best, tensors=_tensors(run))
-        save_state(saved_run, state, settings, model.spec)
-        write_record(output, run.history, settings, notes(learnt, held_out))
-    saved_run.unlink()
+        if processes.first:
+            state = RunState(history=tuple(run.history), best=run.best, tensors=_tensors(run))
+            save_state(saved_run, state, settings, model.spec)
+            write_record(output, run.history, settings, notes(learnt, held_out))
+    if processes.first:
+        saved_run.unlink()
+    processes.wait()
     return tuple(run.history)
 
 
@@ -126,11 +139,12 @@ def split_images(
     return learnt, held_out
 
 
-def _new_run(model: Trainable, settings: TrainSettings) -> _Run:
+def _new_run(model: Trainable, settings: TrainSettings, processes: Processes) -> _Run:
     freeze_blocks(model, settings.frozen_blocks)
     model.module.to(memory_format=torch.channels_last)
     return _Run(
         model=model,
+        learner=Learner(model, parts=settings.micro_batches, processes=processes),
         average=WeightAverage(model.module),
         optimizer=make_optimizer(model, settings),
         history=[],
@@ -166,6 +180,8 @@ def _epoch(
     run.model.module.train()
     for block in run.model.image_blocks()[: settings.frozen_blocks]:
         block.eval()  # statistics of frozen layers stay, too
+    processes = run.learner.processes
+    processes.seed(settings.seed, epoch)
     side_px = settings.view_size_px(epoch)
     began = time.perf_counter()
     total = 0.0
@@ -176,11 +192,11 @@ def _epoch(
         disable=quiet,
     )
     with bar:
-        for number, batch in enumerate(prefetch(batches.epoch(epoch))):
+        for number, batch in enumerate(prefetch(batches.epoch(epoch, processes.share))):
             step = epoch * batches.batches + number
             set_rate(run.optimizer, learning_rate(settings, step, batches.batches))
             run.optimizer.zero_grad(set_to_none=True)
-            total += _checked(backward(run.model, batch, settings.precision))
+            total += _checked(backward(run.learner, batch, settings.precision))
             nn.utils.clip_grad_norm_(run.model.module.parameters(), _GRADIENT_LIMIT)
             run.optimizer.step()
             run.average.update(run.model.module, min(settings.averaging, (1 + step) / (10 + step)))
@@ -202,18 +218,25 @@ def _checked(loss: float) -> float:
     return loss
 
 
-def _measure(run: _Run, record: EpochRecord, measured: HeldOut | None, output: Path) -> EpochRecord:
-    """Measure the averaged weights, and write them where they are the best so far."""
+def _measure(
+    run: _Run, record: EpochRecord, measured: HeldOut | None, output: Path
+) -> tuple[EpochRecord, float]:
+    """Measure the averaged weights, and write them where they are the best so far.
+
+    Returns:
+        The record with figures, and the highest headline figure so far.
+    """
     learning = copy.deepcopy(run.model.module.state_dict())
     run.model.module.load_state_dict(run.average.values)
+    best = run.best
     try:
         figures = measured.measure(run.model.encoder()) if measured else ()
-        if not measured or headline(figures) >= run.best:
-            run.best = headline(figures) if measured else run.best
+        if not measured or headline(figures) >= best:
+            best = headline(figures) if measured else best
             run.model.write(output)
     finally:
         run.model.module.load_state_dict(learning)
-    return replace(record, figures=figures)
+    return replace(record, figures=figures), best
 
 
 def _report(record: EpochRecord) -> None:

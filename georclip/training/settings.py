@@ -21,6 +21,8 @@ class TrainSettings:
         ground_size_m: (low, typical, high) ground side of the pictures, m, or None.
         epochs: Passes over the training pictures.
         batch_size: Pictures in a step; a last part that is smaller is left for other epochs.
+        micro_batches: Parts in which a process puts its share of a batch through the towers, one
+            after the other, to the same gradient: memory is that of a part.
         class_block: Pictures of one class and caption file that stay together in an epoch's order,
             as each other's hard negatives; 0 for none.
         captions_per_image: Most captions of a picture that a step compares, of those that differ.
@@ -49,6 +51,7 @@ class TrainSettings:
     ground_size_m: tuple[float, float, float] | None = None
     epochs: int = 30
     batch_size: int = 128
+    micro_batches: int = 1
     class_block: int = 0
     captions_per_image: int = 3
     learning_rate: float = 1e-3
@@ -76,6 +79,8 @@ class TrainSettings:
                 f"{self.epochs} epochs of batches of {self.batch_size}: "
                 "training needs at least 1 epoch and 2 pictures a batch"
             )
+        if self.micro_batches < 1:
+            raise EncoderError(f"a batch cannot be cut into {self.micro_batches} parts")
         if not 0 < self.learning_rate < 1:
             raise EncoderError(f"a learning rate of {self.learning_rate} is not between 0 and 1")
         if not self.view_sizes_px or min(*self.view_sizes_px, self.image_size_px) < 32:
