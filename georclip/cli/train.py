@@ -46,6 +46,15 @@ from georclip.cli.caption_options import CaptionOptions, caption_options, read_c
 )
 @click.option("--epochs", default=30, show_default=True, help="Passes over the pictures.")
 @click.option("--batch-size", default=128, show_default=True, help="Pictures in a step.")
+@click.option(
+    "--accum",
+    "micro_batches",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Parts that a batch goes through the towers in, to the same gradient with the memory of "
+    "one part. Batch normalisation sees one part at a time.",
+)
 @click.option("--learning-rate", default=1e-3, show_default=True, help="At its peak.")
 @click.option("--seed", default=0, show_default=True, help="Of everything random.")
 @click.option(
@@ -91,6 +100,7 @@ def train(
     view_sizes: str,
     epochs: int,
     batch_size: int,
+    micro_batches: int,
     learning_rate: float,
     seed: int,
     smallest_crop: float,
@@ -113,6 +123,9 @@ def train(
     and chooses what is kept. A file named twice counts twice in an epoch, so that a small set is
     not drowned by a large one. A checkpoint is written after every epoch: a run that was killed
     goes on with --resume.
+
+    Several processes share each batch where torchrun starts them:
+    torchrun --nproc-per-node 2 -m georclip.cli.main train ...
     """
     if from_scratch == bool(weights):
         raise click.UsageError("say either --from-scratch or --weights FILE")
@@ -127,6 +140,7 @@ def train(
         import torch
 
         from georclip.training.compact_model import DEFAULT_ARCHITECTURE, CompactModel
+        from georclip.training.distributed import joined
         from georclip.training.loop import split_images
         from georclip.training.loop import train as run
     except ImportError as error:
@@ -139,12 +153,15 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
+    processes = click.get_current_context().with_resource(joined("cpu"))
+    quiet = quiet or not processes.first
     settings = TrainSettings(
         image_size_px=image_size,
         view_sizes_px=tuple(round(size) for size in _numbers(view_sizes, "--view-sizes")),
         ground_size_m=ground,
         epochs=epochs,
         batch_size=batch_size,
+        micro_batches=micro_batches,
         learning_rate=learning_rate,
         seed=seed,
         smallest_crop=smallest_crop,
@@ -175,8 +192,10 @@ def train(
         model=model,
         resume=resume,
         quiet=quiet,
+        processes=processes,
     )
-    click.echo(output)
+    if processes.first:
+        click.echo(output)
 
 
 def _ground(text: str) -> tuple[float, float, float]:
