@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -17,6 +18,10 @@ LABEL_NAMES = ("class", "label")
 """Headers found without being asked for, whatever their case; the first that is there counts.
 "filepath" and "title" are open_clip's, "image" and "caption" the common notebook's."""
 
+_PICTURE_SUFFIXES = frozenset(
+    (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".jp2", ".gif", ".bmp", ".avif")
+)
+"""A row with such a file name is no header, even where a caption reads "path"."""
 _SHOWN_LETTERS = 40
 
 
@@ -53,17 +58,19 @@ def find_columns(first: Sequence[str], second: Sequence[str] | None, form: Capti
         CaptionError: A column is not there, or it cannot be told which it is; the message names
             the columns there are.
     """
-    names = [cell.strip().lower() for cell in first]
+    is_data = any(_suffix(cell) in _PICTURE_SUFFIXES for cell in first)
+    names = [] if is_data else [cell.strip().lower() for cell in first]
     asked = (form.image_column, form.caption_column, form.split_column, form.label_column)
     usual = (IMAGE_NAMES, CAPTION_NAMES, SPLIT_NAMES, LABEL_NAMES)
-    found = [
-        _by_name(names, known) if wanted is None else _as_asked(first, names, wanted)
-        for wanted, known in zip(asked, usual, strict=True)
-    ]
+    found = [None if wanted is None else _as_asked(first, names, wanted) for wanted in asked]
+    for place, known in enumerate(usual):
+        if asked[place] is None:
+            found[place] = _by_name(names, known, taken=found)
     image, caption, split, label = found
-    by_name = any(
+    named = any(
         position is not None and (wanted is None or names[position] == wanted.strip().lower())
-        for wanted, position in zip(asked[:2], found[:2], strict=True)
+        for wanted, position in zip(asked, found, strict=True)
+        if not is_data
     )
     if len(first) == 2 and split is None and label is None:
         image, caption = _only_two(image, caption)
@@ -76,25 +83,23 @@ def find_columns(first: Sequence[str], second: Sequence[str] | None, form: Capti
     places = [place for place in (image, caption, split, label) if place is not None]
     if len(set(places)) < len(places):
         raise CaptionError(f"one column is asked for twice; {_listed(first)}")
-    header = by_name or _looks_like_header(first[image], second, image)
-    if not header:  # an untitled cell that happens to read "split" is data
-        split = split if form.split_column is not None else None
-        label = label if form.label_column is not None else None
+    header = named or (not is_data and _looks_like_header(first, second, image))
     return Columns(
         image=image, caption=caption, split=split, label=label, header=header, count=len(first)
     )
 
 
-def _by_name(names: Sequence[str], known: Sequence[str]) -> int | None:
-    return next((names.index(name) for name in known if name in names), None)
+def _by_name(
+    names: Sequence[str], known: Sequence[str], *, taken: Sequence[int | None]
+) -> int | None:
+    places = (names.index(name) for name in known if name in names)
+    return next((place for place in places if place not in taken), None)
 
 
 def _as_asked(first: Sequence[str], names: Sequence[str], wanted: str) -> int:
-    if wanted in first:
-        return first.index(wanted)
     if wanted.strip().lower() in names:
         return names.index(wanted.strip().lower())
-    if wanted.strip().isdecimal():
+    if re.fullmatch(r"[0-9]{1,6}", wanted.strip()):
         position = int(wanted)
         if 1 <= position <= len(first):
             return position - 1
@@ -111,11 +116,15 @@ def _only_two(image: int | None, caption: int | None) -> tuple[int, int]:
     return (1 - caption, caption) if caption is not None else (0, 1)
 
 
-def _looks_like_header(cell: str, second: Sequence[str] | None, image: int) -> bool:
-    """File names have a suffix and headers have none: "photo" above "park_1.png"."""
+def _looks_like_header(first: Sequence[str], second: Sequence[str] | None, image: int) -> bool:
+    """File names have a suffix and headers have none: "photo" above "park_1.xyz"."""
     if second is None or image >= len(second):
         return False
-    return not PurePath(cell.strip()).suffix and bool(PurePath(second[image].strip()).suffix)
+    return not _suffix(first[image]) and bool(_suffix(second[image]))
+
+
+def _suffix(cell: str) -> str:
+    return PurePath(cell.strip()).suffix.lower()
 
 
 def _listed(first: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from georclip.errors import CaptionError
 
 log = logging.getLogger("georclip")
 
+_SHOWN_LETTERS = 200
 _SPLITS = {
     "training": "train",
     "valid": "val",
@@ -140,13 +141,14 @@ def _inside(entry: Entry, file: Path, folder: Path) -> str:
     Raises:
         CaptionError: There is no name, or it leads elsewhere.
     """
+    shown = repr(entry.image[:_SHOWN_LETTERS])
     if not entry.image.strip() or "\0" in entry.image:
-        raise CaptionError(f"{file}, {entry.where}: {entry.image!r} names no image file")
+        raise CaptionError(f"{file}, {entry.where}: {shown} names no image file")
     base = os.path.abspath(folder)
     path = os.path.abspath(os.path.join(base, entry.image))
     if not Path(path).is_relative_to(base) or path == base:
         raise CaptionError(
-            f"{file}, {entry.where}: {entry.image!r} lies outside {folder}: images are looked for "
+            f"{file}, {entry.where}: {shown} lies outside {folder}: images are looked for "
             "in the folder of --images and below only"
         )
     return os.path.relpath(path, base)

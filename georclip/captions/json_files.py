@@ -44,7 +44,7 @@ def read_json(text: str, file: Path) -> list[Entry]:
 def _entry(image: dict[str, object], where: str) -> Entry:
     sentences = image["sentences"]
     if not isinstance(sentences, list) or not sentences:
-        raise ValueError(f"{image['filename']} has no sentences")
+        raise ValueError("it has no sentences")
     return Entry(
         where=where,
         image=_text(image["filename"]),
@@ -56,5 +56,5 @@ def _entry(image: dict[str, object], where: str) -> Entry:
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{str(value)[:40]!r} is no text")
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
@@ -27,6 +28,8 @@ _PRINT_MODES = frozenset({"CMYK", "LAB"})
 _ORIENTATION_TAG = 0x0112
 _BITS_TAG = 258
 _PNG_DEPTH_AT = 24
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # says what it leaves to GDAL, aloud
 
 
 def read_picture(
@@ -58,24 +61,28 @@ def read_picture(
             _check_size(opened.size)
             large = opened.width * opened.height > _LARGE_PIXELS
             with one_large if large and one_large else nullcontext():
-                picture = _decode(opened, path, max_side_px)
+                return _reduced(_decode(opened, path, max_side_px), max_side_px)
     except Image.DecompressionBombError:
         raise ValueError(f"has more than {MOST_PIXELS:,} pixels: reduce it") from None
     except UnidentifiedImageError:
-        picture = _read_raster(path, max_side_px, 1)
+        return _reduced(_read_raster(path, max_side_px, 1), max_side_px)
+
+
+def _decode(opened: Image.Image, path: Path, max_side_px: int) -> Image.Image:
+    if _is_for_gdal(opened, path):
+        turned = int(opened.getexif().get(_ORIENTATION_TAG, 1))
+        return _read_raster(path, max_side_px, turned)
+    opened.draft(None, (2 * max_side_px, 2 * max_side_px))  # JPEG: decodes no more than needed
+    ImageOps.exif_transpose(opened, in_place=True)
+    return _to_rgb(opened)
+
+
+def _reduced(picture: Image.Image, max_side_px: int) -> npt.NDArray[np.uint8]:
     shrink = max_side_px / min(picture.size)
     if shrink < 1:
         size = (round(picture.width * shrink), round(picture.height * shrink))
         picture = picture.resize(size, Image.Resampling.BICUBIC)
     return np.asarray(picture, dtype=np.uint8)
-
-
-def _decode(opened: Image.Image, path: Path, max_side_px: int) -> Image.Image:
-    if _is_sensor_data(opened, path):
-        turned = int(opened.getexif().get(_ORIENTATION_TAG, 1))
-        return _read_raster(path, max_side_px, turned)
-    opened.draft(None, (2 * max_side_px, 2 * max_side_px))  # JPEG: decodes no more than needed
-    return _to_rgb(ImageOps.exif_transpose(opened))
 
 
 @lru_cache(maxsize=1)
@@ -89,7 +96,7 @@ def _check_size(size: tuple[int, int]) -> None:
         raise ValueError(f"has {size[0]} x {size[1]} pixels, more than {MOST_PIXELS:,}: reduce it")
 
 
-def _is_sensor_data(opened: Image.Image, path: Path) -> bool:
+def _is_for_gdal(opened: Image.Image, path: Path) -> bool:
     """Whether GDAL reads this better: Pillow cuts 16 bits to 8, and knows no nodata or bands."""
     if opened.mode.startswith(("I", "F")):
         return True
@@ -118,7 +125,7 @@ def _read_raster(path: Path, max_side_px: int, orientation: int) -> Image.Image:
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if not picture.has_transparency_data:
-        return picture.convert("RGB")
+        return picture if picture.mode == "RGB" else picture.convert("RGB")
     pixels = np.asarray(picture.convert("RGBA"))
     return _filled(pixels[..., :3], pixels[..., 3] > 0)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from threading import Lock
 from typing import NoReturn, TypeVar
@@ -33,6 +34,7 @@ _SHOWN_FROM = 300
 _LISTED_AT_MOST = 1000
 _CHECKED_SIDE_PX = 128
 _REASON_LETTERS = 100
+_NAME_LETTERS = 200
 
 
 def decode_images(
@@ -73,7 +75,8 @@ def _read_all(
 ) -> dict[Path, Pixels]:
     """Decode each file once, in threads: decoders give the interpreter free."""
     paths = list(dict.fromkeys(image.path for image in images))
-    there = [path for path in paths if path.is_file()]
+    missing = {path for path in paths if not os.path.isfile(path)}  # Path's own can raise
+    there = [path for path in paths if path not in missing]
     one_large = Lock()
     pixels: dict[Path, Pixels] = {}
     broken: dict[Path, str] = {}
@@ -84,20 +87,21 @@ def _read_all(
         except Exception as error:  # decoders raise anything over files that are broken on purpose
             return _reason(error)
 
-    with _bar(len(there), quiet=quiet) as bar:
-        for path, outcome in _in_threads(read, there):
+    # closing: interrupted between two pictures, the threads stop too
+    with _bar(len(there), quiet=quiet) as bar, closing(_in_threads(read, there)) as outcomes:
+        for path, outcome in outcomes:
             if isinstance(outcome, str):
                 broken[path] = outcome
             elif keep:
                 pixels[path] = outcome
             bar.update()
-    _refuse([path for path in paths if path not in set(there)], broken, len(paths))
+    _refuse([path for path in paths if path in missing], broken, len(paths))
     return pixels
 
 
 def _in_threads(
     read: Callable[[Path], Outcome], paths: Sequence[Path]
-) -> Iterator[tuple[Path, Outcome]]:
+) -> Generator[tuple[Path, Outcome], None, None]:
     """Call for every path, and give what comes of it in their order."""
     with warnings.catch_warnings(), ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
         # Set here, since what threads set and restore on their own would overtake each other.
@@ -111,7 +115,7 @@ def _in_threads(
 
 def _bar(total: int, *, quiet: bool) -> tqdm[NoReturn]:
     return tqdm(
-        total=total, desc="pictures", unit="picture", leave=False,
+        total=total, desc="pictures", unit="picture", leave=False, mininterval=0.5,
         disable=quiet or total < _SHOWN_FROM,
     )  # fmt: skip
 
@@ -122,14 +126,19 @@ def _reason(error: Exception) -> str:
     return words[:_REASON_LETTERS]
 
 
+def _short(path: Path) -> str:
+    name = str(path)
+    return name if len(name) <= _NAME_LETTERS else f"...{name[-_NAME_LETTERS:]}"
+
+
 def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int) -> None:
     """Name all pictures that cannot be used; many go into the log line by line as well.
 
     Raises:
         CaptionError: There are some.
     """
-    wrong = {str(path): "missing" for path in missing}
-    wrong |= {f"{path} ({why})": "broken" for path, why in broken.items()}
+    wrong = {_short(path): "missing" for path in missing}
+    wrong |= {f"{_short(path)} ({why})": "broken" for path, why in broken.items()}
     if len(missing) > NAMED_AT_MOST or len(broken) > NAMED_AT_MOST:
         for name in list(wrong)[:_LISTED_AT_MOST]:
             log.warning("%s: %s", wrong[name], name)

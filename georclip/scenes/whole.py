@@ -40,7 +40,7 @@ def read_whole(
             check_pixels(dataset)
             width, height = dataset.width, dataset.height
             if width * height > most_px:
-                raise SceneError(f"has {width} x {height} pixels, more than {most_px:,}")
+                raise SceneError(f"has {width} x {height} pixels, more than {most_px:,}: reduce it")
             reader = PixelReader(dataset, uri, find_rendering(dataset, uri))
             factor = 1.0
             if width * height > _DECODED_PX:
