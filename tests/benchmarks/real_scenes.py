@@ -26,7 +26,12 @@ QUESTIONS = (
     "a road between hills",
     "factories beside a river",
     "a parking lot",
+    "a road junction between houses",
+    "boats on a river",
+    "small vegetable fields",
+    "an airport with planes",
 )
+"""Twelve; the last asks for what no scene shows."""
 
 
 def main() -> None:
@@ -35,14 +40,15 @@ def main() -> None:
     parser.add_argument("scenes", type=Path)
     parser.add_argument("-o", "--output", type=Path, default=Path("runs/real-scenes"))
     parser.add_argument("--model", default="starter")
+    parser.add_argument("--weights", type=Path, help="a checkpoint or exported towers instead")
     asked = parser.parse_args()
     asked.output.mkdir(parents=True, exist_ok=True)
     print_machine()
     main_scenes = sorted(asked.scenes.glob("*.tif"))
     odd_scenes = sorted((asked.scenes / "odd").glob("*.tif"))
-    with index_all(main_scenes, asked.output / "index", asked.model) as index:
+    with index_all(main_scenes, asked.output / "index", asked) as index:
         results = [index.search(question, k=8) for question in QUESTIONS]
-    index_all(odd_scenes, asked.output / "odd-index", asked.model).close()
+    index_all(odd_scenes, asked.output / "odd-index", asked).close()
     print("\n| question | first hits: scene (score) |\n|---|---|")
     for result in results:
         hits = ", ".join(f"{hit.scene.name} ({hit.score:.3f})" for hit in result.hits[:5])
@@ -52,12 +58,14 @@ def main() -> None:
     print(f"\nlook at {sheet}")
 
 
-def index_all(paths: list[Path], folder: Path, model: str) -> georclip.Index:
+def index_all(paths: list[Path], folder: Path, asked: argparse.Namespace) -> georclip.Index:
     """Index each scene and print a row for it."""
     index = (
         georclip.open_index(folder)
         if (folder / "index.json").exists()
-        else georclip.create_index(folder, model=model)
+        else georclip.create_index(
+            folder, model="auto" if asked.weights else asked.model, weights=asked.weights
+        )
     )
     print("\n| scene | outcome | chips | skipped | s |\n|---|---|---|---|---|")
     for path in paths:
