@@ -12,6 +12,7 @@ import click
 
 from georclip import __version__
 from georclip.cli.compact import compact
+from georclip.cli.evaluate import evaluate
 from georclip.cli.export import export
 from georclip.cli.index import index
 from georclip.cli.info import info
@@ -44,6 +45,7 @@ def cli(debug: bool) -> None:
 
 for _command in (
     index, search, export, info, list_scenes, remove, relocate, verify, compact, models, train,
+    evaluate,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -16,15 +16,17 @@ SECONDS_BETWEEN_LINES = 15.0
 
 
 class ChipProgress:
-    """Chips done of a scene, with a rate and the time left.
+    """Chips done of a scene, or other things, with a rate and the time left.
 
     Args:
         name: Shown in front.
+        unit: What is counted, one of it.
         quiet: Show nothing.
     """
 
-    def __init__(self, name: str, *, quiet: bool = False) -> None:
+    def __init__(self, name: str, *, unit: str = "chip", quiet: bool = False) -> None:
         self.name = name
+        self.unit = unit
         self.quiet = quiet
         self._bar: tqdm[NoReturn] | None = None
         self._started = time.monotonic()
@@ -32,7 +34,7 @@ class ChipProgress:
         self._first_done: int | None = None
 
     def __call__(self, done: int, total: int) -> None:
-        """Show that `done` of `total` planned chips are behind us."""
+        """Show that `done` of `total` are behind us."""
         if self.quiet:
             return
         if sys.stderr.isatty():
@@ -44,7 +46,9 @@ class ChipProgress:
         if self._bar is None:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=self.name, unit="chip", leave=False, file=sys.stderr)
+            self._bar = tqdm(
+                total=total, desc=self.name, unit=self.unit, leave=False, file=sys.stderr
+            )
         self._bar.update(done - self._bar.n)
 
     def _show_line(self, done: int, total: int) -> None:
@@ -58,7 +62,8 @@ class ChipProgress:
         rate = (done - self._first_done) / max(now - self._started, 1e-6)
         left_s = (total - done) / max(rate, 1e-6)
         click.echo(
-            f"{self.name}: {done} of {total} chips, {rate:.1f} chips/s, {duration(left_s)} left",
+            f"{self.name}: {done} of {total} {self.unit}s, {rate:.1f} {self.unit}s/s, "
+            f"{duration(left_s)} left",
             err=True,
         )
 

@@ -1,0 +1,271 @@
+"""Everything that is measured of an encoder on captioned pictures, per caption file and in all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from georclip.errors import CaptionError
+from georclip.evaluation.embedding import Progress, embed_files, embed_sentences
+from georclip.evaluation.in_scene import InSceneFigures, measure_scales
+from georclip.evaluation.neighbours import Gallery, NeighbourFigures, measure_neighbours
+from georclip.evaluation.protocols import pair
+from georclip.evaluation.records import (
+    NEED_CLASSES,
+    Evaluation,
+    EvaluationSettings,
+    SetFigures,
+    Task,
+)
+from georclip.evaluation.retrieval import RetrievalFigures, measure_retrieval
+from georclip.evaluation.zero_shot import ZeroShotFigures, measure_zero_shot
+
+if TYPE_CHECKING:
+    from georclip.captions.records import CaptionedImage
+    from georclip.encoders.base import Encoder
+
+Bars = Callable[[str, str], AbstractContextManager[Progress]]
+"""Makes a progress bar from a name and a unit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Embedded:
+    """Pictures with their vectors.
+
+    Attributes:
+        images: The pictures.
+        vectors: float32, (pictures, dim).
+    """
+
+    images: tuple[CaptionedImage, ...]
+    vectors: npt.NDArray[np.float32]
+
+    def of(self, source: str) -> _Embedded:
+        """Those of one caption file."""
+        kept = [number for number, image in enumerate(self.images) if image.source == source]
+        return _Embedded(
+            images=tuple(self.images[number] for number in kept),
+            vectors=self.vectors[kept],
+        )
+
+    def labelled(self) -> _Embedded:
+        """Those that have a class."""
+        kept = [number for number, image in enumerate(self.images) if image.label]
+        return _Embedded(
+            images=tuple(self.images[number] for number in kept),
+            vectors=self.vectors[kept],
+        )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class of each."""
+        return tuple(image.label for image in self.images)
+
+
+def evaluate(
+    encoder: Encoder,
+    images: Sequence[CaptionedImage],
+    settings: EvaluationSettings,
+    *,
+    bars: Bars,
+    scene_folder: Path,
+) -> Evaluation:
+    """Measure an encoder on one split of captioned pictures.
+
+    Args:
+        encoder: Either kind.
+        images: Of all splits, from one caption file or several.
+        settings: What is measured, and how.
+        bars: Makes progress bars.
+        scene_folder: Where scenes are laid and indexed, a folder in it for each caption file.
+
+    Raises:
+        CaptionError: A file has no pictures of the split, or none with a class where a task needs
+            one; or pictures are missing or broken.
+        EncoderError: The encoder cannot run, or gives no numbers.
+        QueryError: A template is none, or no class name has a word that the encoder knows.
+    """
+    asked = select_split(images, settings.split)
+    tasks = _choose_tasks(asked, settings)
+    embedded = _embed(encoder, asked, settings, bars, "pictures")
+    gallery = None
+    if settings.gallery not in (None, settings.split) and Task.NEIGHBOURS in tasks:
+        among = select_split(images, settings.gallery)
+        gallery = _embed(encoder, among, settings, bars, "gallery").labelled()
+    measure = _Measuring(encoder, settings, tasks, bars, gallery)
+    names = list(dict.fromkeys(image.source for image in asked))
+    by_set = [measure.one(name, embedded.of(name)) for name in names]
+    if Task.IN_SCENE in tasks:
+        by_set = [
+            replace(
+                figures,
+                in_scene=measure.in_scene(embedded.of(name), scene_folder / name),
+            )
+            for name, figures in zip(names, by_set, strict=True)
+        ]
+    several = len(by_set) > 1
+    return Evaluation(
+        encoder=encoder.spec,
+        device=encoder.device,
+        split=settings.split,
+        protocol=settings.protocol,
+        whole=measure.one(" + ".join(names), _joined(embedded)) if several else by_set[0],
+        by_set=tuple(by_set) if several else (),
+    )
+
+
+def select_split(images: Sequence[CaptionedImage], split: str) -> tuple[CaptionedImage, ...]:
+    """The pictures of one split.
+
+    Raises:
+        CaptionError: A caption file has none; the splits that it has are named.
+    """
+    for source in dict.fromkeys(image.source for image in images):
+        counts = Counter(image.split for image in images if image.source == source)
+        if not counts[split]:
+            there = ", ".join(f"{name} ({count})" for name, count in counts.items())
+            raise CaptionError(f"{source} has no images of the split {split!r}; it has {there}")
+    return tuple(image for image in images if image.split == split)
+
+
+def _choose_tasks(
+    images: Sequence[CaptionedImage], settings: EvaluationSettings
+) -> frozenset[Task]:
+    classes = any(image.label for image in images)
+    if settings.tasks is None:
+        return frozenset({Task.RETRIEVAL}) | (NEED_CLASSES if classes else frozenset())
+    needing = sorted(settings.tasks & NEED_CLASSES)
+    if needing and not classes:
+        raise CaptionError(
+            f"{', '.join(needing)} needs pictures with classes, and no image of the split "
+            f"{settings.split!r} has one: leave it out of --tasks"
+        )
+    return settings.tasks
+
+
+def _embed(
+    encoder: Encoder,
+    images: tuple[CaptionedImage, ...],
+    settings: EvaluationSettings,
+    bars: Bars,
+    name: str,
+) -> _Embedded:
+    with bars(name, "picture") as progress:
+        vectors = embed_files(encoder, images, batch_size=settings.batch_size, progress=progress)
+    return _Embedded(images=images, vectors=vectors)
+
+
+def _joined(embedded: _Embedded) -> _Embedded:
+    """One entry per picture, with what all caption files say of it."""
+    first: dict[Path, int] = {}
+    merged: dict[Path, CaptionedImage] = {}
+    for number, image in enumerate(embedded.images):
+        known = merged.get(image.path)
+        if known is None:
+            first[image.path], merged[image.path] = number, image
+        else:
+            merged[image.path] = replace(
+                known,
+                sentences=known.sentences + image.sentences,
+                label=known.label or image.label,
+            )
+    return _Embedded(images=tuple(merged.values()), vectors=embedded.vectors[list(first.values())])
+
+
+class _Measuring:
+    """One encoder's measuring; captions are embedded once however many sets say them."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        settings: EvaluationSettings,
+        tasks: frozenset[Task],
+        bars: Bars,
+        gallery: _Embedded | None,
+    ) -> None:
+        self._encoder = encoder
+        self._settings = settings
+        self._tasks = tasks
+        self._bars = bars
+        self._gallery = gallery
+        self._captions: dict[str, npt.NDArray[np.float32]] = {}
+
+    def one(self, name: str, embedded: _Embedded) -> SetFigures:
+        """Everything but scenes, of one set."""
+        labelled = embedded.labelled()
+        count, asked = len(labelled.images), self._tasks
+        zero_shot = count > 0 and Task.ZERO_SHOT in asked
+        neighbours = count > 1 and Task.NEIGHBOURS in asked
+        return SetFigures(
+            name=name,
+            images=len(embedded.images),
+            unlabelled=len(embedded.images) - count,
+            retrieval=self._retrieval(embedded) if Task.RETRIEVAL in asked else None,
+            zero_shot=self._zero_shot(labelled) if zero_shot else None,
+            neighbours=self._neighbours(labelled) if neighbours else None,
+        )
+
+    def in_scene(self, embedded: _Embedded, folder: Path) -> tuple[InSceneFigures, ...]:
+        """Pictures laid into a scene, indexed and asked for."""
+        with self._bars(folder.name, "chip") as progress:
+            return measure_scales(
+                self._encoder,
+                embedded.images,
+                folder=folder,
+                settings=self._settings.in_scene,
+                factors=self._settings.pixel_size_factors,
+                progress=progress,
+            )
+
+    def _retrieval(self, embedded: _Embedded) -> RetrievalFigures:
+        protocol, prefix = self._settings.protocol, self._settings.prefix
+        pairing = pair([image.sentences for image in embedded.images], protocol, prefix=prefix)
+        new = [caption for caption in pairing.captions if caption not in self._captions]
+        if new:
+            with self._bars("captions", "caption") as progress:
+                vectors = embed_sentences(self._encoder, new, progress=progress)
+            self._captions.update(zip(new, vectors, strict=True))
+        return measure_retrieval(
+            pairing,
+            embedded.vectors,
+            np.stack([self._captions[caption] for caption in pairing.captions]),
+            protocol=protocol,
+            prefix=protocol.prefix if prefix is None else prefix,
+        )
+
+    def _zero_shot(self, labelled: _Embedded) -> ZeroShotFigures:
+        return measure_zero_shot(
+            self._encoder,
+            labelled.vectors,
+            labelled.labels,
+            templates=self._settings.templates,
+        )
+
+    def _neighbours(self, labelled: _Embedded) -> NeighbourFigures:
+        gallery = None
+        if self._gallery is not None and self._settings.gallery is not None:
+            sources = {image.source for image in labelled.images}
+            kept = [n for n, image in enumerate(self._gallery.images) if image.source in sources]
+            if not kept:
+                raise CaptionError(
+                    f"no image of the split {self._settings.gallery!r} has a class: "
+                    "there are no neighbours to look for"
+                )
+            gallery = Gallery(
+                split=self._settings.gallery,
+                vectors=self._gallery.vectors[kept],
+                labels=tuple(self._gallery.labels[number] for number in kept),
+            )
+        return measure_neighbours(
+            labelled.vectors,
+            labelled.labels,
+            split=self._settings.split,
+            gallery=gallery,
+        )
