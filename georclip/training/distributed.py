@@ -9,12 +9,13 @@ average is the gradient of the whole batch, as one process would compute it.
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,6 +30,9 @@ from georclip.training.trainable import Trainable
 
 Made = TypeVar("Made")
 
+_KNOWN = inspect.signature(DistributedDataParallel).parameters
+_BUFFERS = "forward_sync_buffers" if "forward_sync_buffers" in _KNOWN else "broadcast_buffers"
+"""What later versions of torch, and earlier ones, call this option."""
 _PATIENCE = timedelta(hours=2)  # others wait that long while the first process validates
 
 
@@ -84,7 +88,8 @@ class Processes:
         """
         if self.world == 1:
             return towers
-        return DistributedDataParallel(towers, broadcast_buffers=False)
+        options: dict[str, Any] = {_BUFFERS: False}
+        return DistributedDataParallel(towers, **options)
 
     def loss_gradient(self, own: Embedded, positives: Tensor) -> LossGradient:
         """Gradient of the whole batch's loss with respect to this process's embeddings.
