@@ -1,5 +1,6 @@
 import csv
 import json
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +18,10 @@ from georclip.training import loop
 from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.compact_model import CompactModel
-from georclip.training.loop import split_images, train
+from georclip.training.loop import train
 from georclip.training.optimisation import learning_rate
 from georclip.training.release import release
+from georclip.training.run import split_images
 from georclip.training.settings import TrainSettings
 from tests.helpers_training import TINY, draw_captioned, tiny_model
 
@@ -78,21 +80,27 @@ def test_a_run_learns_and_says_what_it_did(tmp_path, captioned):
     assert not checkpoint_path(output).exists()
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, captioned, monkeypatch):
-    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
-    run(captioned, whole)
+@contextmanager
+def dying_in_step(count):
+    """Within, a run is interrupted in its `count`-th step; three steps are an epoch."""
     real, steps = loop.backward, []
 
-    def dies(model, batch, precision):
+    def dies(*arguments):
         steps.append(1)
-        if len(steps) == 8:  # in the third epoch of three steps each
+        if len(steps) == count:
             raise KeyboardInterrupt
-        return real(model, batch, precision)
+        return real(*arguments)
 
-    monkeypatch.setattr(loop, "backward", dies)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(loop, "backward", dies)
+        yield
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, captioned):
+    whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
+    run(captioned, whole)
+    with dying_in_step(8):
         run(captioned, killed)
-    monkeypatch.setattr(loop, "backward", real)
     with pytest.raises(EncoderError, match="--resume it, or remove"):
         run(captioned, killed)
     history = run(captioned, killed, resume=True)
@@ -102,14 +110,17 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, captioned, monkeypat
     assert all(torch.equal(expected[name], found[name]) for name in expected)
 
 
-def test_resuming_with_other_options_is_refused(tmp_path, captioned, monkeypatch):
+def test_resuming_with_other_options_or_captions_is_refused(tmp_path, captioned):
     output = tmp_path / "tiny.safetensors"
     with pytest.raises(EncoderError, match="no run to resume"):
         run(captioned, output, resume=True)
-    monkeypatch.setattr(type(checkpoint_path(output)), "unlink", lambda self: None)
-    run(captioned, output, replace(TINY, epochs=1))
+    with dying_in_step(4):
+        run(captioned, output)
     with pytest.raises(EncoderError, match="other options or captions"):
-        run(captioned, output, resume=True)
+        run(captioned, output, replace(TINY, epochs=5), resume=True)
+    reworded = [replace(image, sentences=("a road",)) for image in captioned[:1]]
+    with pytest.raises(EncoderError, match="other options or captions"):
+        run([*reworded, *captioned[1:]], output, model=tiny_model(captioned), resume=True)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path, captioned):

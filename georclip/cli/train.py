@@ -141,8 +141,8 @@ def train(
 
         from georclip.training.compact_model import DEFAULT_ARCHITECTURE, CompactModel
         from georclip.training.distributed import joined
-        from georclip.training.loop import split_images
         from georclip.training.loop import train as run
+        from georclip.training.run import split_images
     except ImportError as error:
         from georclip.errors import EncoderError
 
@@ -167,7 +167,7 @@ def train(
         smallest_crop=smallest_crop,
         other_sensors=other_sensors,
         precision=precision,
-        frozen_blocks=frozen_blocks,
+        frozen=frozen_blocks,
         captions_per_image=captions_per_image,
         body_rate=body_rate,
     )

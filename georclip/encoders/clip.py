@@ -115,6 +115,43 @@ def load_weights(model: torch.nn.Module, state: State, *, architecture: str, whe
     )
 
 
+class ClipTokenizer:
+    """Sentences to the ids that an open_clip text tower takes."""
+
+    def __init__(self, architecture: str) -> None:
+        """Take an architecture's own tokenizer.
+
+        Raises:
+            EncoderError: It is one that would have to be fetched and is not here.
+        """
+        try:
+            self._tokenizer: Any = open_clip.get_tokenizer(architecture)
+        except (OSError, ImportError) as error:
+            raise EncoderError(f"the tokenizer of {architecture} is not here: {error}") from error
+        self._plain = isinstance(self._tokenizer, open_clip.SimpleTokenizer)
+
+    @property
+    def context_length(self) -> int:
+        """Ids of a sentence, those for its start and end included."""
+        return int(self._tokenizer.context_length)
+
+    @property
+    def pads_with_zeros(self) -> bool:
+        """Whether the id 0 fills what comes after a sentence's end."""
+        return self._plain
+
+    def ids(self, text: str) -> npt.NDArray[np.int64]:
+        """Ids of a sentence, cut to what the tower reads: int64 (context length,)."""
+        found: npt.NDArray[np.int64] = self._tokenizer([text])[0].numpy()
+        return found
+
+    def count(self, text: str) -> int:
+        """Ids of a sentence before it is cut, those for its start and end included."""
+        if self._plain:
+            return len(self._tokenizer.encode(text)) + 2
+        return len(self._tokenizer.tokenizer(text)["input_ids"])
+
+
 def choose_device(asked: str) -> torch.device:
     """The device for "auto", "cpu" or "cuda".
 

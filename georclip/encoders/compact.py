@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from georclip.encoders.compact_shapes import compact_shape
 from georclip.encoders.compact_towers import CompactTowers
 from georclip.encoders.preprocessing import check_pixels, preprocess
+from georclip.encoders.saving import write_weights
 from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError, QueryError
 from georclip.values import EncoderSpec
@@ -39,18 +38,7 @@ def write_compact(
         tokenizer: Its vocabulary goes into the metadata.
         half: Store fp16, half the size.
     """
-    described = {**asdict(spec), "vocabulary": tokenizer.words}
-    metadata = {
-        key: json.dumps(value) for key, value in described.items() if key != "weights_sha256"
-    }
-    tensors = {
-        name: (value.half() if half and value.is_floating_point() else value).contiguous()
-        for name, value in towers.state_dict().items()
-    }
-    partial = path.with_name(path.name + ".partial")
-    save_file(tensors, partial, metadata=metadata)
-    partial.chmod(0o644)  # safetensors makes it private
-    partial.replace(path)
+    write_weights(path, towers.state_dict(), spec, vocabulary=tokenizer.words, half=half)
 
 
 def read_compact(path: Path) -> tuple[CompactTowers, EncoderSpec, WordTokenizer]:

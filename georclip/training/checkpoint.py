@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -12,7 +13,7 @@ import torch
 
 from georclip.errors import EncoderError
 from georclip.training.settings import TrainSettings
-from georclip.training.validation import Figures
+from georclip.training.validation import Figures, Measured
 from georclip.values import EncoderSpec
 
 
@@ -38,17 +39,40 @@ class EpochRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RunKey:
+    """What must be the same for a run to go on.
+
+    Attributes:
+        settings: Of the run.
+        spec: Of the weights that it writes.
+        start: Digest of the weights that it started from, "" for random ones.
+        fingerprint: Of its data.
+    """
+
+    settings: TrainSettings
+    spec: EncoderSpec
+    start: str
+    fingerprint: str
+
+    def text(self) -> str:
+        """All of it as JSON."""
+        return json.dumps(asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
     """Everything that the next epoch needs.
 
+    Torch's random state is none of it: each epoch seeds it anew.
+
     Attributes:
         history: Epochs done.
-        best: Highest headline figure so far.
+        before: Figures of the start, or None where it was not measured.
         tensors: State dicts of "module", "average" and "optimizer".
     """
 
     history: tuple[EpochRecord, ...]
-    best: float
+    before: Measured | None
     tensors: dict[str, Any]
 
 
@@ -57,44 +81,57 @@ def checkpoint_path(weights: Path) -> Path:
     return weights.with_name(weights.stem + ".checkpoint.pt")
 
 
-def save_state(path: Path, state: RunState, settings: TrainSettings, spec: EncoderSpec) -> None:
-    """Write a run's state; a kill while writing leaves the one before."""
+def save_state(path: Path, state: RunState, key: RunKey) -> None:
+    """Write a run's state; a kill while writing leaves the one before.
+
+    Raises:
+        EncoderError: It cannot be written.
+    """
     partial = path.with_name(path.name + ".partial")
     content = {
-        "settings": json.dumps(asdict(settings)),
-        "spec": json.dumps(asdict(spec)),
+        "key": key.text(),
         "history": json.dumps([asdict(record) for record in state.history]),
-        "best": state.best,
+        "before": json.dumps(state.before and asdict(state.before)),
         "tensors": state.tensors,
     }
-    torch.save(content, partial)
-    partial.replace(path)
+    try:
+        torch.save(content, partial)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
+        partial.unlink(missing_ok=True)
+        raise EncoderError(f"cannot write the run's state {path}: {error}") from error
 
 
-def load_state(path: Path, settings: TrainSettings, spec: EncoderSpec) -> RunState:
-    """Read a run's state.
+def load_state(path: Path, key: RunKey) -> RunState:
+    """Read a run's state, onto the CPU.
 
     Raises:
         EncoderError: There is none, it is damaged, or it belongs to other settings or captions.
     """
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        history = tuple(_record(entry) for entry in json.loads(content["history"]))
-        state = RunState(history=history, best=content["best"], tensors=content["tensors"])
-        same = content["settings"] == json.dumps(asdict(settings))
-        same = same and content["spec"] == json.dumps(asdict(spec))
+        same = content["key"] == key.text()
+        before = json.loads(content["before"])
+        state = RunState(
+            history=tuple(_record(entry) for entry in json.loads(content["history"])),
+            before=before and Measured(**{k: _figures(v) for k, v in before.items()}),
+            tensors=content["tensors"],
+        )
     except FileNotFoundError as error:
         raise EncoderError(f"there is no run to resume: {path} is missing") from error
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
         raise EncoderError(f"cannot resume from {path}: {error}") from error
     if not same:
         raise EncoderError(
-            f"{path} belongs to a run with other options or captions: "
+            f"{path} belongs to a run with another start or other options or captions: "
             "give the same ones, or remove it to start again"
         )
     return state
 
 
 def _record(entry: dict[str, Any]) -> EpochRecord:
-    record = EpochRecord(**entry)
-    return replace(record, figures=tuple(Figures(**figure) for figure in entry["figures"]))
+    return replace(EpochRecord(**entry), figures=_figures(entry["figures"]))
+
+
+def _figures(entries: Sequence[dict[str, Any]]) -> tuple[Figures, ...]:
+    return tuple(Figures(**figure) for figure in entries)

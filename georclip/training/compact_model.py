@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from georclip.captions.records import CaptionedImage
-from georclip.encoders.compact import TorchCompactEncoder, read_compact, write_compact
+from georclip.encoders.checkpoints import State
+from georclip.encoders.compact import TorchCompactEncoder, read_compact
 from georclip.encoders.compact_image import LiteTower, ResidualTower
 from georclip.encoders.compact_shapes import compact_shape
 from georclip.encoders.compact_towers import CompactTowers
+from georclip.encoders.saving import write_weights
 from georclip.encoders.words import WordTokenizer, normalise
 from georclip.training.imagenet import load_lite0
+from georclip.training.low_rank import merged
+from georclip.training.recompute import recompute
 from georclip.training.settings import TrainSettings
+from georclip.training.trainable import Block
 from georclip.training.vocabulary import build_vocabulary
 from georclip.training.wording import PROMPTS, SYNONYMS
 from georclip.values import EncoderSpec
 
 DEFAULT_ARCHITECTURE = "starter-lite0-w256"
+_UNCUT = 4096  # words: more than anybody writes
 
 
 class CompactModel:
@@ -40,6 +46,7 @@ class CompactModel:
         self._towers = towers.requires_grad_(requires_grad=True).train()
         self._spec = replace(spec, weights_sha256="")
         self._tokenizer = tokenizer
+        self._uncut = WordTokenizer(tokenizer.words, _UNCUT)
         self._started = started
 
     @classmethod
@@ -121,9 +128,19 @@ class CompactModel:
         return self._tokenizer.words
 
     @property
+    def any_view_size(self) -> bool:
+        """Maps of any size are averaged."""
+        return True
+
+    @property
     def padded_after_end(self) -> bool:
         """Ids after the last word are 0."""
         return True
+
+    @property
+    def token_limit(self) -> int:
+        """Words that the text tower reads."""
+        return self._tokenizer.context_length
 
     def embed_images(self, pictures: Tensor) -> Tensor:
         """Normalised pictures, float (batch, 3, side, side), to unit vectors (batch, dim)."""
@@ -139,6 +156,9 @@ class CompactModel:
         """Inverse temperature, held under 100."""
         return self._towers.scale
 
+    def hold_temperature(self) -> None:
+        """Nothing to do: what is stored is held under 100 whenever it is used."""
+
     def split_words(self, caption: str) -> tuple[str, ...]:
         """Normalised words, as the vocabulary has them."""
         return normalise(caption)
@@ -147,14 +167,26 @@ class CompactModel:
         """Ids of a sentence, int64 (context length,)."""
         return self._tokenizer.encode(text).ids
 
-    def image_blocks(self) -> Sequence[nn.Module]:
+    def count_tokens(self, text: str) -> int:
+        """Known words of a sentence before it is cut."""
+        return int(np.count_nonzero(self._uncut.encode(text).ids))
+
+    def image_tower(self) -> Block:
+        """The image tower."""
+        return Block(modules=(self._towers.image,))
+
+    def text_tower(self) -> Block:
+        """The text tower."""
+        return Block(modules=(self._towers.text,))
+
+    def image_blocks(self) -> Sequence[Block]:
         """Stem and stages of EfficientNet-lite0; the layers of the residual net."""
         tower = self._towers.image
         if isinstance(tower, LiteTower):
-            stem = nn.Sequential(tower.body.conv_stem, tower.body.bn1)
-            return (stem, *tower.body.blocks)
+            stem = Block(modules=(tower.body.conv_stem, tower.body.bn1))
+            return (stem, *(Block(modules=(stage,)) for stage in tower.body.blocks))
         if isinstance(tower, ResidualTower):
-            return tuple(tower.layers)
+            return tuple(Block(modules=(layer,)) for layer in tower.layers)
         return ()
 
     def started(self) -> frozenset[str]:
@@ -165,11 +197,36 @@ class CompactModel:
         """The embeddings of words and places."""
         return frozenset({"text.words.weight", "text.places"})
 
-    def encoder(self) -> TorchCompactEncoder:
-        """An encoder over a copy of the weights as they are."""
-        kept = copy.deepcopy(self._towers).requires_grad_(requires_grad=False)
-        return TorchCompactEncoder(kept, self._spec, self._tokenizer, "cpu")
+    def save_memory(self) -> None:
+        """Compute what lies inside of stages again for the gradient.
 
-    def write(self, path: Path) -> None:
-        """Write the weights as .safetensors."""
-        write_compact(path, self._towers, self._spec, self._tokenizer)
+        timm's own checkpointing would show each batch to the batch statistics twice.
+        """
+        for block in self.image_blocks():
+            if len(block.modules) == 1:  # not the stem, whose layers are called one by one
+                recompute(block.modules[0])
+
+    def projections(self) -> tuple[str, ...]:
+        """Linear layers of both towers, by name; convolutions are left as they are."""
+        layers = self._towers.named_modules()
+        return tuple(name for name, layer in layers if isinstance(layer, nn.Linear))
+
+    def file_weights(self, state: State) -> State:
+        """A state of `module` as files have it."""
+        return merged(state)
+
+    def encoder(self, weights: State) -> TorchCompactEncoder:
+        """An encoder with weights as files have them, on the device that the model is on."""
+        device = self._towers.log_scale.device
+        return TorchCompactEncoder(self._filled(weights), self._spec, self._tokenizer, str(device))
+
+    def write(self, path: Path, weights: State, *, half: bool) -> None:
+        """Write weights, as files have them."""
+        write_weights(path, weights, self._spec, vocabulary=self._tokenizer.words, half=half)
+
+    def _filled(self, weights: State) -> CompactTowers:
+        with torch.random.fork_rng(devices=[]):  # what is built at random must not shift the run
+            towers = CompactTowers(self._spec.architecture, len(self._tokenizer))
+        towers.load_state_dict(weights)
+        towers.to(memory_format=torch.channels_last)
+        return towers.eval().requires_grad_(requires_grad=False)

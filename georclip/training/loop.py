@@ -2,60 +2,58 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import nn
-from tqdm import tqdm
 
 from georclip.captions.pictures import decode_images
 from georclip.captions.records import CaptionedImage
-from georclip.errors import CaptionError, EncoderError
+from georclip.encoders.base import Encoder
+from georclip.encoders.checkpoints import State
+from georclip.errors import EncoderError
 from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import (
     EpochRecord,
-    RunState,
+    RunKey,
     checkpoint_path,
     load_state,
     save_state,
 )
+from georclip.training.choosing import is_best, is_time_to_stop
 from georclip.training.distributed import ALONE, Processes
-from georclip.training.optimisation import (
-    WeightAverage,
-    learning_rate,
-    make_optimizer,
-    set_rate,
-)
+from georclip.training.fingerprint import print_data
+from georclip.training.freezing import set_training
+from georclip.training.mixing import mix
+from georclip.training.optimisation import learning_rate, set_rate
 from georclip.training.prefetching import prefetch
-from georclip.training.record import notes, write_record
+from georclip.training.progress import RunProgress
+from georclip.training.record import SCRATCH, Origin, RunFacts, write_record
+from georclip.training.run import (
+    Run,
+    check_settings,
+    new_run,
+    restore,
+    split_images,
+    state_of,
+)
 from georclip.training.settings import TrainSettings
-from georclip.training.step import Learner, backward, check_parts
+from georclip.training.step import backward
 from georclip.training.trainable import Trainable
-from georclip.training.validation import HeldOut, headline
+from georclip.training.validation import Examiner, Figures
 
 log = logging.getLogger("georclip")
 
 _GRADIENT_LIMIT = 5.0
 _SPARE_PIXELS = 1.25  # crops are cut from pictures this much larger than the tower's input
-
-
-@dataclass(slots=True, kw_only=True)
-class _Run:
-    """What changes while a model trains."""
-
-    model: Trainable
-    learner: Learner
-    average: WeightAverage
-    optimizer: torch.optim.Optimizer
-    history: list[EpochRecord]
-    best: float
+_CPU = torch.device("cpu")
 
 
 def train(
@@ -64,6 +62,10 @@ def train(
     settings: TrainSettings,
     *,
     model: Trainable,
+    origin: Origin = SCRATCH,
+    device: torch.device = _CPU,
+    forgetting: Sequence[CaptionedImage] = (),
+    caption_files: Sequence[Path] = (),
     resume: bool = False,
     quiet: bool = False,
     processes: Processes = ALONE,
@@ -75,7 +77,11 @@ def train(
             twice is learnt from twice an epoch, and measured once.
         output: .safetensors to write; its record goes beside it.
         settings: Everything that decides the weights.
-        model: What is trained, from its weights as they are.
+        model: What is trained, from its weights as they are; it is changed in place.
+        origin: Where those come from.
+        device: Where to train.
+        forgetting: Labelled pictures of another kind, measured before and after.
+        caption_files: Whose digests the record keeps.
         resume: Go on with the run that was killed while writing `output`.
         quiet: No progress bar.
         processes: Of the run; each calls this with the same arguments, and sees `output`.
@@ -85,123 +91,109 @@ def train(
 
     Raises:
         CaptionError: No training images, or broken ones.
-        EncoderError: There is nothing to resume, or a run to resume and no word about it.
+        EncoderError: There is nothing to resume, or a run to resume and no word about it; or
+            settings that do not go with the model; or the loss is no number any more.
     """
     learnt, held_out = split_images(images, settings)
-    check_parts(settings, processes)
+    check_settings(settings, model, trained=origin.trained, processes=processes)
     saved_run = checkpoint_path(output)
     if saved_run.exists() and not resume:
         raise EncoderError(f"{saved_run} holds a run under way: --resume it, or remove the file")
-    torch.manual_seed(settings.seed)
-    run = _new_run(model, settings, processes)
+    data = print_data(learnt, held_out, caption_files)
+    key = RunKey(
+        settings=settings, spec=model.spec, start=origin.sha256, fingerprint=data.fingerprint
+    )
+    run = new_run(model, settings, processes, device)
     if resume:
-        _restore(run, load_state(saved_run, settings, model.spec))
-    log.info("decoding %d images", len(learnt) + len(held_out))
+        restore(run, load_state(saved_run, key))
+    log.info("decoding %d images", len(learnt) + len(held_out) + len(forgetting))
     spare_px = round(settings.image_size_px * _SPARE_PIXELS)
-    batches = BatchMaker(learnt, decode_images(learnt, max_side_px=spare_px), model, settings)
-    measured = None
-    if held_out and processes.first:
-        measured = HeldOut(held_out, settings.image_size_px)
-    for epoch in range(len(run.history), settings.epochs):
-        record = _epoch(run, batches, settings, epoch, quiet=quiet or not processes.first)
-        if (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs:
-            record, run.best = processes.from_first(
-                partial(_measure, run, record, measured, output)
-            )
-        run.history.append(record)
-        _report(record)
-        if processes.first:
-            state = RunState(history=tuple(run.history), best=run.best, tensors=_tensors(run))
-            save_state(saved_run, state, settings, model.spec)
-            write_record(output, run.history, settings, notes(learnt, held_out))
+    pixels = decode_images(learnt, max_side_px=spare_px, quiet=quiet)
+    batches = BatchMaker(learnt, pixels, model, settings)
+    examiner = Examiner(
+        held_out if processes.first else (),
+        forgetting if processes.first else (),
+        settings.image_size_px,
+        quiet=quiet,
+    )
+    if processes.first and origin.trained and not resume:
+        run.before = examiner.examine(_encoder(run, run.average.values))
+        log.info("before: %s", _in_words(run.before.val))
+    facts = RunFacts(
+        settings=settings,
+        origin=origin,
+        architecture=model.spec.architecture,
+        data=data,
+        device=str(device),
+        processes=processes.world,
+        before=run.before,
+    )
+    _go_through_epochs(run, batches, examiner, facts, key, output, quiet=quiet)
     if processes.first:
-        saved_run.unlink()
+        written = model.encoder(load_file(output))
+        write_record(output, facts, run.history, examiner.examine(written))
+        saved_run.unlink(missing_ok=True)
     processes.wait()
     return tuple(run.history)
 
 
-def split_images(
-    images: Sequence[CaptionedImage], settings: TrainSettings
-) -> tuple[list[CaptionedImage], list[CaptionedImage]]:
-    """What is learnt, with repeats, and what is held out, without.
-
-    Raises:
-        CaptionError: Less than a batch to learn from.
-    """
-    learnt = [image for image in images if image.split == "train"]
-    held_out = list(dict.fromkeys(image for image in images if image.split == "val"))
-    if len(learnt) < settings.batch_size:
-        found = ", ".join(sorted({image.split for image in images})) or "none"
-        raise CaptionError(
-            f"{len(learnt)} images in the split 'train' (splits found: {found}); "
-            f"a batch needs {settings.batch_size}"
-        )
-    return learnt, held_out
-
-
-def _new_run(model: Trainable, settings: TrainSettings, processes: Processes) -> _Run:
-    freeze_blocks(model, settings.frozen_blocks)
-    model.module.to(memory_format=torch.channels_last)
-    return _Run(
-        model=model,
-        learner=Learner(model, parts=settings.micro_batches, processes=processes),
-        average=WeightAverage(model.module),
-        optimizer=make_optimizer(model, settings),
-        history=[],
-        best=-math.inf,
+def _go_through_epochs(
+    run: Run,
+    batches: BatchMaker,
+    examiner: Examiner,
+    facts: RunFacts,
+    key: RunKey,
+    output: Path,
+    *,
+    quiet: bool,
+) -> None:
+    """Train to the last epoch, or until nothing gets better; what is best lies at `output`."""
+    settings, processes = run.settings, run.learner.processes
+    progress = RunProgress(
+        epochs=settings.epochs,
+        done_epochs=len(run.history),
+        batches=batches.batches,
+        batch_size=settings.batch_size,
+        quiet=quiet or not processes.first,
     )
+    for epoch in range(len(run.history), settings.epochs):
+        record = _epoch(run, batches, epoch, progress)
+        last = epoch + 1 == settings.epochs
+        if last or (epoch + 1) % settings.validate_every == 0:
+            record = processes.from_first(partial(_measure, run, record, examiner, output))
+        run.history.append(record)
+        _report(record)
+        if last:
+            return
+        if is_time_to_stop(run.history, settings):
+            log.info("nothing better in %d figures: the run ends here", settings.patience)
+            return
+        if processes.first:
+            save_state(checkpoint_path(output), state_of(run), key)
+            write_record(output, facts, run.history)
 
 
-def freeze_blocks(model: Trainable, count: int) -> None:
-    """Keep the image tower's first blocks as they are."""
-    for block in model.image_blocks()[:count]:
-        block.requires_grad_(requires_grad=False)
-
-
-def _restore(run: _Run, state: RunState) -> None:
-    run.model.module.load_state_dict(state.tensors["module"])
-    run.optimizer.load_state_dict(state.tensors["optimizer"])
-    run.average.values = state.tensors["average"]
-    run.history = list(state.history)
-    run.best = state.best
-
-
-def _tensors(run: _Run) -> dict[str, object]:
-    return {
-        "module": run.model.module.state_dict(),
-        "average": run.average.values,
-        "optimizer": run.optimizer.state_dict(),
-    }
-
-
-def _epoch(
-    run: _Run, batches: BatchMaker, settings: TrainSettings, epoch: int, *, quiet: bool
-) -> EpochRecord:
-    run.model.module.train()
-    for block in run.model.image_blocks()[: settings.frozen_blocks]:
-        block.eval()  # statistics of frozen layers stay, too
-    processes = run.learner.processes
+def _epoch(run: Run, batches: BatchMaker, epoch: int, progress: RunProgress) -> EpochRecord:
+    settings, processes = run.settings, run.learner.processes
+    set_training(run.model, run.held)
     processes.seed(settings.seed, epoch)
     side_px = settings.view_size_px(epoch)
+    made = batches.epoch(epoch, processes.share)
+    if run.device.type == "cuda":
+        made = (batch.pinned() for batch in made)
     began = time.perf_counter()
     total = 0.0
-    bar = tqdm(
-        total=batches.batches * settings.batch_size,
-        desc=f"epoch {epoch + 1}/{settings.epochs}, {side_px} px",
-        unit="img",
-        disable=quiet,
-    )
-    with bar:
-        for number, batch in enumerate(prefetch(batches.epoch(epoch, processes.share))):
+    with progress.epoch(epoch, side_px):
+        for number, batch in enumerate(prefetch(made)):
             step = epoch * batches.batches + number
             set_rate(run.optimizer, learning_rate(settings, step, batches.batches))
             run.optimizer.zero_grad(set_to_none=True)
-            total += _checked(backward(run.learner, batch, settings.precision))
+            total += _checked(backward(run.learner, batch.to(run.device), settings.precision))
             nn.utils.clip_grad_norm_(run.model.module.parameters(), _GRADIENT_LIMIT)
             run.optimizer.step()
+            run.model.hold_temperature()
             run.average.update(run.model.module, min(settings.averaging, (1 + step) / (10 + step)))
-            bar.set_postfix(loss=f"{total / (number + 1):.3f}", refresh=False)
-            bar.update(settings.batch_size)
+            progress.step(total / (number + 1))
     seconds = time.perf_counter() - began
     return EpochRecord(
         epoch=epoch + 1,
@@ -218,31 +210,33 @@ def _checked(loss: float) -> float:
     return loss
 
 
-def _measure(
-    run: _Run, record: EpochRecord, measured: HeldOut | None, output: Path
-) -> tuple[EpochRecord, float]:
-    """Measure the averaged weights, and write them where they are the best so far.
+def _measure(run: Run, record: EpochRecord, examiner: Examiner, output: Path) -> EpochRecord:
+    """Measure the averaged weights, and write them where they are the best so far."""
+    figures = examiner.validate(_encoder(run, run.average.values))
+    if is_best(figures, run.history, run.settings.choose_by):
+        weights = run.model.file_weights(run.average.values)
+        if run.start is not None:
+            weights = mix(run.start, weights, run.settings.wise)
+        run.model.write(output, weights, half=run.settings.half)
+    return replace(record, figures=figures)
 
-    Returns:
-        The record with figures, and the highest headline figure so far.
-    """
-    learning = copy.deepcopy(run.model.module.state_dict())
-    run.model.module.load_state_dict(run.average.values)
-    best = run.best
-    try:
-        figures = measured.measure(run.model.encoder()) if measured else ()
-        if not measured or headline(figures) >= best:
-            best = headline(figures) if measured else best
-            run.model.write(output)
-    finally:
-        run.model.module.load_state_dict(learning)
-    return replace(record, figures=figures), best
+
+def _encoder(run: Run, state: State) -> Encoder:
+    return run.model.encoder(run.model.file_weights(state))
 
 
 def _report(record: EpochRecord) -> None:
-    parts = [f"epoch {record.epoch}: loss {record.loss:.3f}, {record.images_per_s:.0f} images/s"]
-    for figure in record.figures:
-        precision = figure.precision_at_10
-        shown = "" if precision is None else f"precision at 10 {precision:.3f}, "
-        parts.append(f"{figure.source} {shown}mean recall {figure.mean_recall:.1f} %")
-    log.info("; ".join(parts))
+    done = f"epoch {record.epoch}: loss {record.loss:.3f}, {record.images_per_s:.0f} images/s"
+    log.info("; ".join([done, *filter(None, [_in_words(record.figures)])]))
+
+
+def _in_words(figures: Sequence[Figures]) -> str:
+    parts = []
+    for figure in figures:
+        shown = f"{figure.source} "
+        if figure.precision_at_10 is not None:
+            shown += f"precision at 10 {figure.precision_at_10:.3f}, "
+        if figure.zero_shot is not None:
+            shown += f"zero-shot {100 * figure.zero_shot:.1f} %, "
+        parts.append(f"{shown}mean recall {figure.mean_recall:.1f} %")
+    return "; ".join(parts)

@@ -57,6 +57,8 @@ class WeightAverage:
     """A running average of a module's weights; counters are copied."""
 
     def __init__(self, module: nn.Module) -> None:
+        held = (name for name, value in module.named_parameters() if not value.requires_grad)
+        self._held = frozenset(held)
         self.values: dict[str, Tensor] = {
             name: value.detach().clone() for name, value in module.state_dict().items()
         }
@@ -65,6 +67,8 @@ class WeightAverage:
     def update(self, module: nn.Module, decay: float) -> None:
         """Move a step towards the module's weights."""
         for name, value in module.state_dict().items():
+            if name in self._held:
+                continue
             if value.is_floating_point():
                 self.values[name].lerp_(value, 1.0 - decay)
             else:

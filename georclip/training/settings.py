@@ -8,6 +8,10 @@ from typing import Literal
 from georclip.errors import EncoderError
 
 Precision = Literal["fp32", "bf16"]
+Frozen = Literal["none", "image", "text"] | int
+"""A whole tower that is held, or how many of the image tower's first blocks."""
+Choice = Literal["recall", "precision"]
+"""What weights are chosen by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,11 @@ class TrainSettings:
         weight_decay: On weights, not on norms, biases, embeddings and the temperature.
         averaging: Decay per step of the running average of weights, which is what is kept.
         precision: Of the towers' arithmetic; weights, loss and optimiser are float32 always.
-        frozen_blocks: First blocks of the image tower that do not learn.
+        checkpointing: Compute what lies inside of blocks twice, to save memory.
+        frozen: What does not learn.
+        lora_rank: Rank of the changes that LoRA learns in place of weights; 0: weights learn.
+        wise: Share of the tuned weights in what is written, the rest is the start (WiSE-FT,
+            Wortsman et al. 2022): 1 is the tuned model alone, 0.5 half way.
         prompt_share: Captions replaced by the name of the picture's class.
         synonym_share: Phrases that have synonyms and are swapped for one.
         dropped_share: Words left out of a caption.
@@ -43,6 +51,9 @@ class TrainSettings:
         other_sensors: Vary tint and gamma as between sensors, and cut corners without data.
         seed: Of everything random.
         validate_every: Epochs between figures on the val split.
+        choose_by: Which figure on the val split decides what is kept.
+        patience: Figures in a row without a better one after which the run ends; 0: never.
+        half: Write the weights as fp16.
         licence: Terms of the weights, in one line.
     """
 
@@ -60,7 +71,10 @@ class TrainSettings:
     weight_decay: float = 0.05
     averaging: float = 0.99
     precision: Precision = "fp32"
-    frozen_blocks: int = 0
+    checkpointing: bool = False
+    frozen: Frozen = "none"
+    lora_rank: int = 0
+    wise: float = 1.0
     prompt_share: float = 0.2
     synonym_share: float = 0.2
     dropped_share: float = 0.1
@@ -71,6 +85,9 @@ class TrainSettings:
     other_sensors: bool = False
     seed: int = 0
     validate_every: int = 2
+    choose_by: Choice = "recall"
+    patience: int = 0
+    half: bool = False
     licence: str = "as the captions and images that it was trained on"
 
     def __post_init__(self) -> None:
@@ -83,6 +100,10 @@ class TrainSettings:
             raise EncoderError(f"a batch cannot be cut into {self.micro_batches} parts")
         if not 0 < self.learning_rate < 1:
             raise EncoderError(f"a learning rate of {self.learning_rate} is not between 0 and 1")
+        if not 0 <= self.wise <= 1:
+            raise EncoderError(f"--wise {self.wise}: the tuned weights' share lies within 0 and 1")
+        if min(self.lora_rank, self.patience) < 0 or self.validate_every < 1:
+            raise EncoderError("ranks, patience and epochs between figures cannot be negative")
         if not self.view_sizes_px or min(*self.view_sizes_px, self.image_size_px) < 32:
             raise EncoderError("pictures must be at least 32 px wide: the tower shrinks by 32")
 

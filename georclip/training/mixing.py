@@ -1,0 +1,23 @@
+"""Weights between a start and what it was tuned to (WiSE-FT, Wortsman et al. 2022)."""
+
+from __future__ import annotations
+
+import torch
+
+from georclip.encoders.checkpoints import State
+
+
+def mix(start: State, tuned: State, share: float) -> State:
+    """Interpolate linearly, weight by weight: (1 - share) start + share tuned.
+
+    Statistics of batch normalisation are mixed like weights; counters are the tuned model's.
+
+    Args:
+        start: Tensor by name.
+        tuned: The same names and shapes.
+        share: Of the tuned weights, in [0, 1].
+    """
+    return {
+        name: torch.lerp(start[name], value, share) if value.is_floating_point() else value
+        for name, value in tuned.items()
+    }

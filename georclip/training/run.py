@@ -1,0 +1,160 @@
+"""A run in memory: what changes while a model trains, and how it is set up and restored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from georclip.captions.records import CaptionedImage
+from georclip.encoders.checkpoints import State
+from georclip.errors import CaptionError, EncoderError
+from georclip.training.checkpoint import EpochRecord, RunState
+from georclip.training.distributed import Processes
+from georclip.training.freezing import choose_learning
+from georclip.training.optimisation import WeightAverage, make_optimizer
+from georclip.training.settings import TrainSettings
+from georclip.training.step import Learner, check_parts
+from georclip.training.trainable import Trainable
+from georclip.training.validation import Measured
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A model that trains.
+
+    Attributes:
+        model: On its device.
+        settings: Of the run.
+        learner: How batches go through the model.
+        held: Modules that stay in evaluation mode.
+        average: Of the model's weights; what is kept.
+        optimizer: Over the weights that learn.
+        start: Weights that the tuned ones are mixed with, as files have them; None where they are
+            not mixed.
+        before: Figures of the start; None where it was not measured.
+        history: Epochs done.
+    """
+
+    model: Trainable
+    settings: TrainSettings
+    learner: Learner
+    held: tuple[nn.Module, ...]
+    average: WeightAverage
+    optimizer: torch.optim.Optimizer
+    start: State | None
+    before: Measured | None = None
+    history: list[EpochRecord] = field(default_factory=list)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.module.parameters()).device
+
+
+def new_run(
+    model: Trainable, settings: TrainSettings, processes: Processes, device: torch.device
+) -> Run:
+    """Set a model up for training, from its weights as they are and the settings' seed.
+
+    Args:
+        model: Changed in place, and moved to the device.
+        settings: Of the run.
+        processes: Of the run.
+        device: Where to train.
+
+    Raises:
+        EncoderError: Settings that the model's towers cannot follow.
+    """
+    torch.manual_seed(settings.seed)
+    start = None
+    if settings.wise < 1:
+        weights = model.file_weights(model.module.state_dict())
+        start = {name: value.clone().to(device) for name, value in weights.items()}
+    model.module.to(device).to(memory_format=torch.channels_last)
+    held = choose_learning(model, settings.frozen, settings.lora_rank)
+    if settings.checkpointing:
+        model.save_memory()
+    return Run(
+        model=model,
+        settings=settings,
+        learner=Learner(model, parts=settings.micro_batches, processes=processes),
+        held=held,
+        average=WeightAverage(model.module),
+        optimizer=make_optimizer(model, settings),
+        start=start,
+    )
+
+
+def restore(run: Run, state: RunState) -> None:
+    """Set a new run to where another was."""
+    run.model.module.load_state_dict(state.tensors["module"])
+    run.optimizer.load_state_dict(state.tensors["optimizer"])
+    run.average.values = {
+        name: value.to(run.device) for name, value in state.tensors["average"].items()
+    }
+    run.before = state.before
+    run.history = list(state.history)
+
+
+def state_of(run: Run) -> RunState:
+    """What is needed to restore a run; tensors are shared with it."""
+    return RunState(
+        history=tuple(run.history),
+        before=run.before,
+        tensors={
+            "module": run.model.module.state_dict(),
+            "average": run.average.values,
+            "optimizer": run.optimizer.state_dict(),
+        },
+    )
+
+
+def split_images(
+    images: Sequence[CaptionedImage], settings: TrainSettings
+) -> tuple[list[CaptionedImage], list[CaptionedImage]]:
+    """What is learnt, with repeats, and what is held out, without.
+
+    Raises:
+        CaptionError: Less than a batch to learn from, or nothing to tell when to stop by.
+    """
+    learnt = [image for image in images if image.split == "train"]
+    held_out = list(dict.fromkeys(image for image in images if image.split == "val"))
+    if len(learnt) < settings.batch_size:
+        found = ", ".join(sorted({image.split for image in images})) or "none"
+        raise CaptionError(
+            f"{len(learnt)} images in the split 'train' (splits found: {found}); "
+            f"a batch needs {settings.batch_size}: give more, or a smaller --batch-size"
+        )
+    if settings.patience and not held_out:
+        raise CaptionError("--patience needs images of the split 'val': nothing else tells")
+    return learnt, held_out
+
+
+def check_settings(
+    settings: TrainSettings, model: Trainable, *, trained: bool, processes: Processes
+) -> None:
+    """Refuse settings that a model or a start cannot follow, before work is put into them.
+
+    Args:
+        settings: Of the run.
+        model: What will be trained.
+        trained: Whether both its towers come from a trained model.
+        processes: Of the run.
+
+    Raises:
+        EncoderError: There are such settings.
+    """
+    check_parts(settings, processes)
+    side_px = model.spec.image_size_px
+    if not model.any_view_size and set(settings.view_sizes_px) != {side_px}:
+        raise EncoderError(
+            f"{model.spec.architecture} takes pictures of {side_px} px and no others: "
+            "leave --view-sizes out"
+        )
+    if settings.wise < 1 and not trained:
+        raise EncoderError("--wise mixes with the start, and random weights are none to mix with")
+    if settings.lora_rank and not trained:
+        raise EncoderError("--lora adapts trained weights: random ones have to learn themselves")
