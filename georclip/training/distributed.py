@@ -10,6 +10,7 @@ average is the gradient of the whole batch, as one process would compute it.
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,6 +28,8 @@ from torch.nn.parallel import DistributedDataParallel
 from georclip.errors import EncoderError
 from georclip.training.gradient_cache import Embedded, LossGradient, deal, loss_gradient
 from georclip.training.trainable import Trainable
+
+log = logging.getLogger("georclip")
 
 Made = TypeVar("Made")
 
@@ -213,7 +216,12 @@ def joined(device: str) -> Iterator[Processes]:
             )
         torch.cuda.set_device(local)
     dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=_PATIENCE)
+    found = Processes(rank=dist.get_rank(), world=dist.get_world_size())
+    level = log.level
+    if not found.first:
+        log.setLevel(logging.ERROR)  # the first speaks for all
     try:
-        yield Processes(rank=dist.get_rank(), world=dist.get_world_size())
+        yield found
     finally:
+        log.setLevel(level)
         dist.destroy_process_group()
