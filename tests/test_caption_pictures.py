@@ -19,6 +19,7 @@ from georclip.errors import CaptionError
 from georclip.scenes.pixels import PixelReader
 from georclip.scenes.raster import open_raster
 from georclip.scenes.scene import open_scene
+from georclip.scenes.whole import read_whole
 from tests.conftest import textured, write_raster
 
 RGB = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
@@ -87,6 +88,11 @@ def test_1_bit_becomes_black_and_white(tmp_path, name, options):
     bits = GREY > 127
     path = saved(tmp_path, Image.fromarray(bits), name, **options)
     assert np.array_equal(decode(path)[..., 2], np.where(bits, 255, 0))
+
+
+def test_4_bit_grey_fills_the_range(tmp_path):
+    path = write_plain(tmp_path / "a.tif", GREY[None] >> 4, NBITS="4")
+    assert np.array_equal(decode(path)[..., 0], (GREY >> 4) * 17)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif", "a.gif", "a.bmp"])
@@ -242,6 +248,8 @@ def test_reducing_averages(tmp_path, dtype):
 def test_a_large_raster_is_decimated_while_it_is_read(tmp_path):
     ramp = np.linspace(500, 4000, 2500).astype(np.uint16)
     path = write_plain(tmp_path / "a.tif", np.broadcast_to(ramp, (1, 2000, 2500)))
+    decimated, _ = read_whole(path, least_side_px=80, most_px=5_000_000)
+    assert decimated.shape == (3, 80, 100)
     pixels = decode(path, max_side_px=40)
     assert pixels.shape == (40, 50, 3)
     step = np.diff(pixels[20, :, 0].astype(int))

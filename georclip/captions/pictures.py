@@ -137,15 +137,18 @@ def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int) -> Non
     Raises:
         CaptionError: There are some.
     """
-    wrong = {_short(path): "missing" for path in missing}
-    wrong |= {f"{_short(path)} ({why})": "broken" for path, why in broken.items()}
-    if len(missing) > NAMED_AT_MOST or len(broken) > NAMED_AT_MOST:
-        for name in list(wrong)[:_LISTED_AT_MOST]:
-            log.warning("%s: %s", wrong[name], name)
-    parts = []
-    for kind in ("missing", "broken"):
-        names = [name for name, what in wrong.items() if what == kind]
-        if names:
-            parts.append(f"{len(names)} of {total} images are {kind}: {some(names)}")
+    wrong = {
+        "missing": [_short(path) for path in missing],
+        "broken": [f"{_short(path)} ({why})" for path, why in broken.items()],
+    }
+    if any(len(names) > NAMED_AT_MOST for names in wrong.values()):
+        for kind, names in wrong.items():
+            for name in names[:_LISTED_AT_MOST]:
+                log.warning("%s: %s", kind, name)
+    parts = [
+        f"{len(names)} of {total} images are {kind}: {some(names)}"
+        for kind, names in wrong.items()
+        if names
+    ]
     if parts:
         raise CaptionError("; ".join(parts))
