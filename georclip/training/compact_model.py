@@ -28,6 +28,7 @@ from georclip.training.vocabulary import build_vocabulary
 from georclip.training.wording import PROMPTS, SYNONYMS
 from georclip.values import EncoderSpec
 
+_TEXT_PART = 64
 DEFAULT_ARCHITECTURE = "starter-lite0-w256"
 _UNCUT = 4096  # words: more than anybody writes
 
@@ -148,9 +149,18 @@ class CompactModel:
         return vectors
 
     def embed_texts(self, ids: Tensor) -> Tensor:
-        """Ids, int64 (batch, words), to unit vectors (batch, dim)."""
-        vectors: Tensor = self._towers.text(ids)
-        return vectors
+        """Ids, int64 (batch, words), to unit vectors (batch, dim).
+
+        Sentences of like length go through the tower together, each part without the padding that
+        all of it shares: a batch's longest sentence is several times its typical one.
+        """
+        lengths = (ids != 0).sum(dim=1).clamp(min=1)
+        order = lengths.argsort(stable=True)
+        parts = [
+            self._towers.text(ids[part][:, : int(lengths[part].max())])
+            for part in order.split(_TEXT_PART)
+        ]
+        return torch.cat(parts)[order.argsort()]
 
     def scale(self) -> Tensor:
         """Inverse temperature, held under 100."""
