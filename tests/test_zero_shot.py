@@ -34,6 +34,9 @@ def test_a_class_without_a_known_word_is_never_predicted():
     assert figures.confusion[:, figures.classes.index("aerodrome")].tolist() == [0, 0, 0]
     assert figures.precision_at_10[figures.classes.index("aerodrome")] == 0.0
     assert figures.top_1 == pytest.approx(200 / 3)
+    # Not even where every other class scores below 0.
+    figures = measure_zero_shot(encoder, -vectors, ["green", "red", "aerodrome"])
+    assert figures.confusion[:, figures.classes.index("aerodrome")].tolist() == [0, 0, 0]
 
 
 def test_classes_that_are_all_unknown_are_refused():
