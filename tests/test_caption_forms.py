@@ -32,9 +32,11 @@ def heard():
     """The command line, run in other tests, keeps the package's words from `caplog`."""
     logger = logging.getLogger("georclip")
     before = logger.propagate, logger.level
-    logger.propagate, logger.level = True, logging.INFO
+    logger.propagate = True
+    logger.setLevel(logging.INFO)  # not .level: loggers remember what they let through
     yield
-    logger.propagate, logger.level = before
+    logger.propagate = before[0]
+    logger.setLevel(before[1])
 
 
 def read(folder, text, *, name="captions.csv", form=FORM, **more):
