@@ -234,12 +234,15 @@ def test_the_command_trains(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ([], "either --from-scratch or --weights"),
-        (["--from-scratch", "--weights", "x"], "either --from-scratch or --weights"),
+        (["--from-scratch", "--weights", "x"], "leave --model, --weights out"),
+        (["--from-scratch", "--model", "x"], "leave --model, --weights out"),
+        (["--architecture", "RN50"], "goes with --from-scratch"),
+        (["--from-scratch", "--activation", "gelu"], "name the activation in --architecture"),
+        (["--freeze", "all"], "none of image, text, none, or a number"),
         (["--from-scratch", "--ground-size", "9,3,1"], "LOW <= TYPICAL <= HIGH"),
-        (["--from-scratch", "--ground-size", "a,b,c"], "not numbers"),
-        (["--from-scratch", "--ground-size", "1,2,inf"], "not numbers"),
-        (["--from-scratch", "--view-sizes", "inf"], "not numbers"),
+        (["--from-scratch", "--ground-size", "a,b,c"], "not a list of numbers"),
+        (["--from-scratch", "--ground-size", "1,2,inf"], "LOW <= TYPICAL <= HIGH"),
+        (["--from-scratch", "--view-sizes", "inf"], "not a list of numbers"),
         (["--from-scratch", "-o", "x.pt"], "must end in .safetensors"),
     ],
 )

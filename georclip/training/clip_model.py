@@ -19,6 +19,7 @@ from georclip.encoders.checkpoints import Checkpoint, State
 from georclip.encoders.clip import ClipTokenizer, OpenClipEncoder, build_model, load_weights
 from georclip.encoders.saving import write_weights
 from georclip.training.attention import expose_projections, with_file_names
+from georclip.training.like_lengths import embed_by_length
 from georclip.training.low_rank import merged
 from georclip.training.recompute import recompute
 from georclip.training.trainable import Block
@@ -26,7 +27,8 @@ from georclip.values import EncoderSpec
 
 LARGEST_LOG_SCALE = math.log(100.0)  # as CLIP holds it (Radford et al. 2021, section 2.5)
 _EMBEDDINGS = ("positional_embedding", "token_embedding.weight")
-_POOLED_AT_END = ("argmax", "eos")
+_POOLED_AT_END = "argmax"  # open_clip's word for reading a sentence off at its highest id
+_TEXT_PART = 64
 
 
 class ClipModel:
@@ -101,6 +103,12 @@ class ClipModel:
 
     def embed_texts(self, ids: Tensor) -> Tensor:
         """Ids, int64 (batch, words), to unit vectors (batch, dim)."""
+        if not self._cuts_texts:
+            return self._embed(ids)
+        lengths = ids.argmax(dim=1) + 1  # the mark of the end is the highest id
+        return embed_by_length(ids, lengths, self._embed, part=_TEXT_PART)
+
+    def _embed(self, ids: Tensor) -> Tensor:
         words = ids.shape[1]
         places: dict[str, Tensor] = {}  # of the words that there are: open_clip takes all or none
         if words < self.token_limit:
@@ -207,7 +215,7 @@ class ClipModel:
     def _can_cut_texts(self) -> bool:
         """Whether a sentence's vector is read off at its end, and nothing looks past that."""
         causal = getattr(self._clip, "attn_mask", None) is not None
-        ends = getattr(self._clip, "text_pool_type", "") in _POOLED_AT_END
+        ends = getattr(self._clip, "text_pool_type", "") == _POOLED_AT_END
         return causal and ends and self._tokenizer.pads_with_zeros
 
 

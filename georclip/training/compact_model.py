@@ -158,7 +158,7 @@ class CompactModel:
         order = lengths.argsort(stable=True)
         parts = [
             self._towers.text(ids[part][:, : int(lengths[part].max())])
-            for part in order.split(_TEXT_PART)
+            for part in torch.split(order, _TEXT_PART)
         ]
         return torch.cat(parts)[order.argsort()]
 
