@@ -199,11 +199,16 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
 def test_release_ships_what_it_measured(tmp_path, captioned):
     weights = tmp_path / "run.safetensors"
     run(captioned, weights)
-    (figure,) = release(weights, tmp_path / "box", captioned)
+    other = tmp_path / "other.safetensors"
+    run(captioned, other, replace(TINY, epochs=1, seed=1))
+    (figure,) = release(weights, tmp_path / "box", captioned, other_runs=[other])
     assert figure.precision_at_10 == 1.0
     written = json.loads((tmp_path / "box" / "figures.json").read_text())
     assert written["figures"][0]["precision_at_10"] == 1.0
     assert written["lowest_cosine_exported_to_torch"] >= 0.999
+    assert list(written["seeds"]) == ["run", "other"]
+    assert written["seeds"]["run"][0]["mean_recall"] == figure.mean_recall
+    assert written["seeds"]["other"][0]["mean_recall"] != figure.mean_recall
     towers, spec, _ = read_compact(tmp_path / "box" / "starter.safetensors")
     assert spec.name == "starter"
     assert (tmp_path / "box" / "training.csv").is_file()
