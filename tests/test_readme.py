@@ -13,6 +13,7 @@ import pytest
 
 from georclip.encoders.loading import STARTER_FOLDER
 from georclip.testing import draw_scene
+from tests.helpers_training import draw_captioned
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,8 +25,16 @@ NOT_RUN = {
     "georclip models fetch remoteclip-vit-b-32": "downloads 600 MB",
     "georclip index scenes/ --model remoteclip-vit-b-32 -i with-remoteclip": "needs those weights",
     "georclip index scenes/ --weights mine.safetensors -i with-mine": "needs trained weights",
-    "georclip train captions.json --images images -o mine.safetensors --from-scratch "
+    "georclip train captions.json --images images -o tuned.safetensors --freeze 6 --wise 0.5": (
+        "needs RemoteCLIP's weights; test_train_cli runs small ones"
+    ),
+    "georclip train captions.json --images images -o adapted.safetensors --model laion-vit-b-32 "
+    "--lora 8": "needs LAION's weights; test_clip_training runs a small one",
+    "georclip train captions.csv --images images -o mine.safetensors --from-scratch --imagenet "
     "--ground-size 75,400,2000": "trains for an hour; test_training runs a small one",
+    "georclip evaluate dataset_RSITMD.json dataset_rsicd.json dataset_ucm.json --images rsitmd "
+    "--images rsicd --images ucm --published remoteclip --weights remoteclip-weights "
+    "--activation both": "needs RemoteCLIP's weights and three data sets",
 }
 """Commands of the README that this test leaves out, and why."""
 
@@ -48,6 +57,7 @@ def folder(tmp_path_factory):
         pytest.skip("this checkout holds no starter weights")
     folder = tmp_path_factory.mktemp("readme")
     draw_scene(folder / "scene.tif", pixel_size_m=3)
+    draw_captioned(folder, per_class=12, held_out=12)
     (folder / "scenes").mkdir()
     draw_scene(folder / "scenes" / "one.tif", pixel_size_m=6)
     draw_scene(folder / "scenes" / "two.tif", pixel_size_m=6, seed=1)
