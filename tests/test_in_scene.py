@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from georclip.errors import CaptionError, EncoderMismatchError
+from georclip.errors import CaptionError, EncoderMismatchError, SceneError
 from georclip.evaluation.ground_truth import Shares, judge, measure_shares
 from georclip.evaluation.in_scene import InSceneSettings, measure_in_scene, measure_scales
 from georclip.evaluation.mosaic import lay_mosaic, usual_side_px
@@ -305,6 +305,9 @@ def test_an_index_of_another_encoder_and_wrong_settings_are_refused(pictures, tm
     measure_in_scene(FakeEncoder(), pictures[:4], folder=tmp_path, settings=settings)
     with pytest.raises(EncoderMismatchError):
         measure_in_scene(OtherEncoder(), pictures[:4], folder=tmp_path, settings=settings)
+    with pytest.raises(SceneError, match="no folder"):
+        occupied = pictures[0].path
+        measure_in_scene(FakeEncoder(), pictures[:4], folder=occupied, settings=settings)
     with pytest.raises(CaptionError, match="no pictures"):
         measure_in_scene(FakeEncoder(), [], folder=tmp_path, settings=settings)
     for wrong in (

@@ -23,6 +23,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from georclip.errors import SceneError
 from georclip.evaluation.asking import (
     CaptionFigures,
     ClassFigures,
@@ -202,7 +203,10 @@ def measure_scales(
         SceneError: A scene cannot be written.
         EncoderMismatchError: The folder holds an index of another encoder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SceneError(f"{folder}: no folder for scenes can be made ({error.strerror})") from None
     mosaic = _lay(encoder.spec, images, folder / "scene.tif", settings)
     figures = []
     for factor in factors:
@@ -265,6 +269,7 @@ def _measure(
             shares=shares,
             number_of={chip.chip_id: number for number, chip in enumerate(chips)},
         )
+        log.info("%s: asking for every class, and for every picture by a caption", scene.name)
         by_class = ask_classes(asked, settings.k)
         by_caption = ask_captions(asked, settings.seed)
     sides = {chip.scale: chip.gsd_m * chip.window.width for chip in chips}
