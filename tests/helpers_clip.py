@@ -26,13 +26,13 @@ _RESNET_CONFIG = {
 SETTINGS = TrainSettings(
     image_size_px=32,
     view_sizes_px=(32,),
-    epochs=3,
+    epochs=2,
     batch_size=8,
     captions_per_image=1,
     learning_rate=2e-3,
     body_rate=1.0,
     averaging=0.5,
-    validate_every=1,
+    validate_every=2,
     synonym_share=0.0,
 )
 

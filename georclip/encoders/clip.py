@@ -140,9 +140,9 @@ class ClipTokenizer:
         """Whether the id 0 fills what comes after a sentence's end."""
         return self._plain
 
-    def ids(self, text: str) -> npt.NDArray[np.int64]:
-        """Ids of a sentence, cut to what the tower reads: int64 (context length,)."""
-        found: npt.NDArray[np.int64] = self._tokenizer([text])[0].numpy()
+    def ids(self, texts: Sequence[str]) -> Tensor:
+        """Ids of sentences, cut to what the tower reads: int64 (n, context length)."""
+        found: Tensor = self._tokenizer(list(texts))
         return found
 
     def count(self, text: str) -> int:
@@ -177,6 +177,7 @@ class OpenClipEncoder:
         *,
         device: torch.device,
         batch_size: int | None = None,
+        tokenizer: ClipTokenizer | None = None,
     ) -> None:
         if batch_size is not None and batch_size < 1:
             raise EncoderError(f"a batch has at least one picture, not {batch_size}")
@@ -184,7 +185,7 @@ class OpenClipEncoder:
         self._device = device
         self._model: Any = model.eval().to(device)
         self._batch_size = batch_size or (GPU_BATCH if device.type == "cuda" else CPU_BATCH)
-        self._tokenizer: Any = open_clip.get_tokenizer(spec.architecture)
+        self._tokenizer = tokenizer or ClipTokenizer(spec.architecture)
         self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
 
@@ -241,7 +242,7 @@ class OpenClipEncoder:
         out = np.empty((len(texts), self._spec.dim), dtype=np.float32)
         for start in range(0, len(texts), _TEXT_BATCH):
             part = list(texts[start : start + _TEXT_BATCH])
-            ids = self._tokenizer(part).to(self._device)  # (batch, context)
+            ids = self._tokenizer.ids(part).to(self._device)  # (batch, context)
             with self._computing():
                 rows = self._model.encode_text(ids)  # (batch, dim)
             out[start : start + len(part)] = rows.float().cpu().numpy()

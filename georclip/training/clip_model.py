@@ -133,7 +133,8 @@ class ClipModel:
 
     def token_ids(self, text: str) -> npt.NDArray[np.int64]:
         """Ids of a sentence, int64 (context length,)."""
-        return self._tokenizer.ids(text)
+        ids: npt.NDArray[np.int64] = self._tokenizer.ids([text])[0].numpy()
+        return ids
 
     def count_tokens(self, text: str) -> int:
         """Ids of a sentence before it is cut."""
@@ -206,7 +207,7 @@ class ClipModel:
         with torch.random.fork_rng(devices=[]):  # what is built at random must not shift the run
             clip = _build(self._spec)
         clip.load_state_dict(weights)
-        return OpenClipEncoder(clip, self._spec, device=device)
+        return OpenClipEncoder(clip, self._spec, device=device, tokenizer=self._tokenizer)
 
     def write(self, path: Path, weights: State, *, half: bool) -> None:
         """Write weights, as files have them, under open_clip's names."""

@@ -17,7 +17,6 @@ from torch import nn
 from georclip.captions.pictures import decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
-from georclip.encoders.checkpoints import State
 from georclip.errors import EncoderError
 from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import (
@@ -117,7 +116,7 @@ def train(
         quiet=quiet,
     )
     if processes.first and origin.trained and not resume:
-        run.before = examiner.examine(_encoder(run, run.average.values))
+        run.before = examiner.examine(partial(_encoder, run))
         log.info("before: %s", _in_words(run.before.val))
     facts = RunFacts(
         settings=settings,
@@ -130,8 +129,8 @@ def train(
     )
     _go_through_epochs(run, batches, examiner, facts, key, output, quiet=quiet)
     if processes.first:
-        written = model.encoder(load_file(output))
-        write_record(output, facts, run.history, examiner.examine(written))
+        after = examiner.examine(lambda: model.encoder(load_file(output)))
+        write_record(output, facts, run.history, after)
         saved_run.unlink(missing_ok=True)
     processes.wait()
     return tuple(run.history)
@@ -212,7 +211,7 @@ def _checked(loss: float) -> float:
 
 def _measure(run: Run, record: EpochRecord, examiner: Examiner, output: Path) -> EpochRecord:
     """Measure the averaged weights, and write them where they are the best so far."""
-    figures = examiner.validate(_encoder(run, run.average.values))
+    figures = examiner.validate(partial(_encoder, run))
     if is_best(figures, run.history, run.settings.choose_by):
         weights = run.model.file_weights(run.average.values)
         if run.start is not None:
@@ -221,8 +220,9 @@ def _measure(run: Run, record: EpochRecord, examiner: Examiner, output: Path) ->
     return replace(record, figures=figures)
 
 
-def _encoder(run: Run, state: State) -> Encoder:
-    return run.model.encoder(run.model.file_weights(state))
+def _encoder(run: Run) -> Encoder:
+    """An encoder over the averaged weights."""
+    return run.model.encoder(run.model.file_weights(run.average.values))
 
 
 def _report(record: EpochRecord) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,11 @@ class HeldOut:
         side_px = 2 * image_size_px
         self._pixels = [decode_images(one, max_side_px=side_px, quiet=quiet) for one in self._sets]
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The caption files that pictures come from."""
+        return tuple(one[0].source for one in self._sets)
+
     def measure(self, encoder: Encoder) -> tuple[Figures, ...]:
         """Measure an encoder, per caption file."""
         return tuple(
@@ -105,12 +110,15 @@ class Examiner:
         self._val = HeldOut(held_out, image_size_px, quiet=quiet)
         self._forgetting = HeldOut(forgetting, image_size_px, quiet=quiet)
 
-    def validate(self, encoder: Encoder) -> tuple[Figures, ...]:
-        """Measure on the val split alone."""
-        return self._val.measure(encoder)
+    def validate(self, make: Callable[[], Encoder]) -> tuple[Figures, ...]:
+        """Measure on the val split alone; the encoder is made where there is one."""
+        return self._val.measure(make()) if self._val.sources else ()
 
-    def examine(self, encoder: Encoder) -> Measured:
-        """Measure on all there is."""
+    def examine(self, make: Callable[[], Encoder]) -> Measured:
+        """Measure on all there is; the encoder is made where there is anything."""
+        if not self._val.sources and not self._forgetting.sources:
+            return Measured()
+        encoder = make()
         return Measured(
             val=self._val.measure(encoder), forgetting=self._forgetting.measure(encoder)
         )
