@@ -20,6 +20,7 @@ from georclip.training.checkpoint import checkpoint_path
 from georclip.training.compact_model import CompactModel
 from georclip.training.loop import train
 from georclip.training.optimisation import learning_rate
+from georclip.training.record import Origin
 from georclip.training.release import release
 from georclip.training.run import split_images
 from georclip.training.settings import TrainSettings
@@ -137,6 +138,21 @@ def test_training_goes_on_from_weights(tmp_path, captioned):
     started = CompactModel.from_weights(first, slow, name="second")
     (record,) = run(captioned, second, slow, model=started)
     assert record.figures[0].precision_at_10 == 1.0
+
+
+def test_lora_and_a_mix_work_on_georclips_own_towers_too(tmp_path, captioned):
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run(captioned, first, replace(TINY, epochs=1))
+    settings = replace(TINY, epochs=2, lora_rank=4, wise=0.5, checkpointing=True)
+    model = CompactModel.from_weights(first, settings, name="second")
+    origin = Origin(name="first", sha256="0", trained=True)
+    history = train(captioned, second, settings, model=model, origin=origin, quiet=True)
+    assert history[-1].loss < history[0].loss
+    start, tuned = load_file(first), load_file(second)
+    moved = {name for name in start if not torch.allclose(start[name], tuned[name], atol=1e-7)}
+    assert {"text.projection.weight", "image.projection.weight", "log_scale"} <= moved
+    assert not any("layers" in name and name.startswith("image.") for name in moved)
+    assert TorchCompactEncoder.load(second).spec.name == "second"
 
 
 def test_a_file_named_twice_is_learnt_twice_and_measured_once(tmp_path, captioned):

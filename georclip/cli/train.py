@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @click.command(
     cls=GroupedCommand,
     groups=GROUPS,
-    epilog="Examples: georclip train captions.csv --images images -o mine.safetensors --freeze 6; "
-    "georclip train captions.json --images images -o small.safetensors --from-scratch "
-    "--ground-size 75,400,2000",
+    epilog="\b\nExamples:\n"
+    "  georclip train captions.csv --images images -o mine.safetensors --freeze 6\n"
+    "  georclip train captions.json --images images -o mine.safetensors --lora 8 --wise 0.5\n"
+    "  georclip train captions.json --images images -o small.safetensors --from-scratch \\\n"
+    "    --ground-size 75,400,2000",
 )
 @click.argument("captions", nargs=-1, required=True, type=click.Path(dir_okay=False))
 @caption_options
@@ -74,8 +76,9 @@ def train(
     not drowned by a large one. A checkpoint is written after every epoch: a run that was killed
     goes on with --resume.
 
-    What is written loads in georclip index --weights, and, where the architecture is open_clip's,
-    in open_clip. Beside it lie the record (.training.json) and the curves (.csv, .png).
+    Started from is RemoteCLIP's ViT-B-32 unless something else is said. What is written loads in
+    georclip index --weights, and, where the architecture is open_clip's, in open_clip. Beside it
+    lie the record (.training.json) and the curves (.csv, .png).
 
     Several processes share each batch where torchrun starts them:
     torchrun --nproc-per-node 2 -m georclip.cli.main train ...
