@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from georclip.captions.pictures import decode_images
 from georclip.captions.reading import read_captions
@@ -198,7 +199,8 @@ def train(
     optimizer = make_optimizer(model, settings)
     model.module.to(memory_format=torch.channels_last)
     endless = (batch for epoch in count() for batch in batches.epoch(epoch))
-    for step, batch in enumerate(prefetch(islice(endless, steps)), start=1):
+    made = prefetch(islice(endless, steps))
+    for step, batch in enumerate(tqdm(made, desc=name, total=steps, leave=False), start=1):
         model.module.train()
         set_rate(optimizer, learning_rate(settings, step - 1, steps))
         optimizer.zero_grad()

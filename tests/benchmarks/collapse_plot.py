@@ -24,7 +24,7 @@ def draw(points: Sequence[Point], recalls: dict[str, float], path: Path) -> None
         recalls: Mean recall at the end by loss, %.
         path: PNG.
     """
-    figure = Figure(figsize=(13, 4.2), layout="constrained")
+    figure = Figure(figsize=(13, 5.2), layout="constrained")
     FigureCanvasAgg(figure)
     falling, alike, pairs = figure.subplots(1, 3)
     for (name, recall), colour in zip(recalls.items(), COLOURS, strict=True):
@@ -32,20 +32,20 @@ def draw(points: Sequence[Point], recalls: dict[str, float], path: Path) -> None
         steps = [point.step for point in own]
         start = own[0].value
 
-        def line(axes: Any, values: list[float], label: str, style: str = "-") -> None:
-            axes.plot(steps, values, style, color=colour, label=label)  # noqa: B023
+        def line(axes: Any, values: list[float], label: str, **look: Any) -> None:
+            axes.plot(steps, values, color=colour, label=label, **look)  # noqa: B023
 
         line(falling, [point.value / start for point in own], f"{name} (starts at {start:.2f})")
         line(alike, [point.between_images for point in own], f"{name}: pictures")
-        line(alike, [point.between_captions for point in own], f"{name}: captions", "--")
-        title = f"{name}: matched (mean recall {recall:.1f} %)"
-        line(pairs, [point.matched for point in own], title)
-        line(pairs, [point.unmatched for point in own], f"{name}: unmatched", "--")
-    falling.set(title="Loss, as a share of its start", ylim=(0, None))
-    alike.set(title="Cosine between different pictures, different captions", ylim=(-0.1, 1.05))
+        line(alike, [point.between_captions for point in own], f"{name}: captions", ls="--")
+        matched = f"{name}: matched (mean recall {recall:.1f} %)"
+        line(pairs, [point.matched for point in own], matched, lw=5, alpha=0.3)
+        line(pairs, [point.unmatched for point in own], f"{name}: unmatched", ls="--")
+    falling.set(title="Loss on a batch, as a share of its start", ylim=(0, None))
+    alike.set(title="Cosine of different pictures, captions", ylim=(-0.1, 1.05))
     pairs.set(title="Cosine of a picture and a caption", ylim=(-0.1, 1.05))
     for axes in (falling, alike, pairs):
         axes.set_xlabel("step")
         axes.grid(alpha=0.3)
-        axes.legend(fontsize="small")
+        axes.legend(fontsize="small", loc="upper center", bbox_to_anchor=(0.5, -0.14))
     figure.savefig(path, dpi=_DPI)
