@@ -9,15 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georclip.captions.reading import read_captions
-from tests.benchmarks.collapse import (
-    LOSSES,
-    compare,
-    mean_cosine_across,
-    mean_cosine_between,
-    softmax,
-    write_csv,
-)
+from tests.benchmarks.collapse import LOSSES, compare, write_csv
 from tests.benchmarks.collapse_plot import draw
+from tests.benchmarks.collapse_probe import mean_cosine_across, mean_cosine_between, softmax
 from tests.helpers_training import TINY, draw_captioned, tiny_model
 
 

@@ -28,16 +28,16 @@ from georclip.captions.reading import read_captions
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.errors import EncoderError
-from georclip.evaluation.embedding import embed_pictures, embed_sentences
-from georclip.training.batches import Batch, BatchMaker
-from georclip.training.compact_model import DEFAULT_ARCHITECTURE, CompactModel
-from georclip.training.imagenet import PACKAGE, find_lite0
+from georclip.training.data.batches import Batch, BatchMaker
+from georclip.training.models.compact_model import DEFAULT_ARCHITECTURE, CompactModel
+from georclip.training.models.imagenet import PACKAGE, find_lite0
 from georclip.training.losses import collapsing_loss, contrastive_loss
 from georclip.training.optimisation import learning_rate, make_optimizer, set_rate
-from georclip.training.prefetching import prefetch
+from georclip.training.data.prefetching import prefetch
 from georclip.training.settings import TrainSettings
 from georclip.training.validation import Figures, HeldOut
 from tests.benchmarks.collapse_plot import draw
+from tests.benchmarks.collapse_probe import Point, Probe
 from tests.benchmarks.machine import print_machine
 
 Loss = Callable[[Tensor, Tensor, Tensor, Batch], Tensor]
@@ -49,31 +49,6 @@ LOSSES: dict[str, Loss] = {
         images, texts, scale, batch.positives
     ),
 }
-MEASURED_IMAGES = 256
-CAPTIONS_SCORED = 3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """What a step found, on the val split.
-
-    Attributes:
-        loss: The side, by its loss.
-        step: Steps done.
-        value: Of the loss, on the training batch; at step 0 on the first one, before it is learnt.
-        between_images: Mean cosine between different pictures.
-        between_captions: Mean cosine between different captions.
-        matched: Mean cosine of a picture and its caption.
-        unmatched: Mean cosine of a picture and another picture's caption.
-    """
-
-    loss: str
-    step: int
-    value: float
-    between_images: float
-    between_captions: float
-    matched: float
-    unmatched: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,67 +195,6 @@ def train(
 
 def encoder_of(model: CompactModel) -> Encoder:
     return model.encoder(model.file_weights(model.module.state_dict()))
-
-
-class Probe:
-    """A few held-out pictures, each with a caption that no other of them has."""
-
-    def __init__(self, held_out: Sequence[CaptionedImage], settings: TrainSettings) -> None:
-        rng = np.random.default_rng(settings.seed)
-        chosen: dict[str, CaptionedImage] = {}
-        for number in rng.permutation(len(held_out)).tolist():
-            chosen.setdefault(held_out[number].sentences[0], held_out[number])
-        self.captions = list(chosen)[:MEASURED_IMAGES]
-        images = [chosen[caption] for caption in self.captions]
-        self._pixels = decode_images(images, max_side_px=2 * settings.image_size_px)
-        others = [rng.choice(len(images) - 1, CAPTIONS_SCORED - 1, replace=False) for _ in images]
-        self._others = np.array(others)
-
-    def measure(self, encoder: Encoder, *, loss: str, step: int, value: float) -> Point:
-        pictures, captions = self._embed(encoder)
-        return Point(
-            loss=loss,
-            step=step,
-            value=value,
-            between_images=mean_cosine_between(pictures),
-            between_captions=mean_cosine_between(captions),
-            matched=float((pictures * captions).sum(axis=1).mean()),
-            unmatched=mean_cosine_across(pictures, captions),
-        )
-
-    def shares(self, encoder: Encoder) -> tuple[float, ...]:
-        """Softmax over three captions' cosines with a picture, one of them its own."""
-        pictures, captions = self._embed(encoder)
-        own = np.arange(len(pictures))[:, None]
-        others = self._others + (self._others >= own)  # never the picture's own
-        three = captions[np.concatenate([own, others], axis=1)]  # (pictures, 3, dim)
-        cosines = np.einsum("pd,pcd->pc", pictures, three)
-        ranked = -np.sort(-softmax(cosines), axis=1)
-        return tuple(ranked.mean(axis=0).tolist())
-
-    def _embed(self, encoder: Encoder) -> tuple[np.ndarray, np.ndarray]:
-        return embed_pictures(encoder, self._pixels), embed_sentences(encoder, self.captions)
-
-
-def mean_cosine_between(vectors: np.ndarray) -> float:
-    """Mean cosine of all pairs of different rows of unit vectors, (n, dim)."""
-    rows = len(vectors)
-    total = float(np.square(vectors.sum(axis=0, dtype=np.float64)).sum())
-    own = float(np.square(vectors, dtype=np.float64).sum())
-    return (total - own) / (rows * (rows - 1))
-
-
-def mean_cosine_across(one: np.ndarray, other: np.ndarray) -> float:
-    """Mean cosine of each row of one with every other row of the other, its own left out."""
-    rows = len(one)
-    total = float(one.sum(axis=0, dtype=np.float64) @ other.sum(axis=0, dtype=np.float64))
-    return (total - float((one * other).sum(dtype=np.float64))) / (rows * (rows - 1))
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
 
 
 def print_sides(sides: dict[str, Side]) -> None:

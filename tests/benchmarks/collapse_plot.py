@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
-    from tests.benchmarks.collapse import Point
+    from tests.benchmarks.collapse_probe import Point
 
 COLOURS = ("tab:red", "tab:blue")
 _DPI = 120
