@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from georclip.training.checkpoint import EpochRecord
@@ -47,25 +47,33 @@ def draw_curves(path: Path, history: Sequence[EpochRecord]) -> None:
     except ImportError:
         log.info('no curves are drawn without matplotlib: pip install "georclip[train]"')
         return
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    loss, recall = figure.subplots(1, 2)
-    loss.plot([record.epoch for record in history], [record.loss for record in history], ".-")
-    loss.set(xlabel="epoch", ylabel="contrastive loss, mean of the epoch")
     measured = [record for record in history if record.figures]
-    for number, name in enumerate(_sources(history)):
-        found = [(r.epoch, f) for r in measured for f in r.figures if f.source == name]
-        epochs = [epoch for epoch, _ in found]
-        colour = f"C{number}"
-        recalls = [one.mean_recall for _, one in found]
-        recall.plot(epochs, recalls, ".-", color=colour, label=f"{name}: mean recall")
-        if all(one.zero_shot is not None for _, one in found):
-            shares = [100.0 * (one.zero_shot or 0.0) for _, one in found]
-            recall.plot(epochs, shares, ".--", color=colour, label=f"{name}: zero-shot top-1")
-    recall.set(xlabel="epoch", ylabel="%, val split", ylim=(0, 100))
+    panels = 2 if measured else 1
+    figure = Figure(figsize=(4.5 * panels, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    axes[0].plot([record.epoch for record in history], [record.loss for record in history], ".-")
+    axes[0].set(xlabel="epoch", ylabel="contrastive loss, mean of the epoch")
     if measured:
-        recall.legend(fontsize="small")
+        for name, kind, points in _lines(measured):
+            style = ".-" if kind == "mean recall" else ".--"
+            colour = f"C{_sources(history).index(name)}"
+            axes[1].plot(*zip(*points, strict=True), style, color=colour, label=f"{name}: {kind}")
+        axes[1].set(xlabel="epoch", ylabel="%, val split")
+        axes[1].legend(fontsize="small")
     figure.savefig(path, dpi=_DPI)
+
+
+def _lines(
+    measured: Sequence[EpochRecord],
+) -> Iterator[tuple[str, str, list[tuple[int, float]]]]:
+    """What is drawn of each caption file: (file, kind, points of epoch and percent)."""
+    for name in _sources(measured):
+        found = [(one.epoch, f) for one in measured for f in one.figures if f.source == name]
+        yield name, "mean recall", [(epoch, figures.mean_recall) for epoch, figures in found]
+        shares = [(e, 100.0 * f.zero_shot) for e, f in found if f.zero_shot is not None]
+        if shares:
+            yield name, "zero-shot top-1", shares
 
 
 def _sources(history: Sequence[EpochRecord]) -> list[str]:
