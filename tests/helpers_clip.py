@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from georclip.encoders.clip import build_model
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
 from georclip.encoders.saving import write_weights
-from georclip.training.clip_model import ClipModel
+from georclip.training.models.clip_model import ClipModel
 from georclip.training.settings import TrainSettings
 from georclip.values import EncoderSpec
 from tests.helpers_encoders import TINY, TINY_CONFIG, register_tiny

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from georclip.encoders.compact_towers import CompactTowers
-from georclip.training.batches import Batch
+from georclip.training.data.batches import Batch
 from georclip.training.gradient_cache import deal
 from tests.helpers_encoders import TINY_CONFIG
 

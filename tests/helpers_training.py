@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from georclip.training.compact_model import CompactModel
+from georclip.training.models.compact_model import CompactModel
 from georclip.training.settings import TrainSettings
 
 CLASSES = {
@@ -22,6 +22,7 @@ TINY = TrainSettings(
     batch_size=8,
     learning_rate=5e-3,
     averaging=0.5,
+    smallest_crop=0.3,
 )
 
 

@@ -7,7 +7,7 @@ from PIL import Image
 from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.reading import read_captions
 from georclip.errors import CaptionError
-from georclip.training.vocabulary import build_vocabulary
+from georclip.training.data.vocabulary import build_vocabulary
 from tests.helpers_training import draw_captioned
 
 

@@ -14,13 +14,13 @@ from georclip.encoders.clip import OpenClipEncoder
 from georclip.encoders.loading import load_encoder
 from georclip.encoders.preprocessing import preprocess
 from georclip.errors import EncoderError
-from georclip.training.clip_model import ClipModel
-from georclip.training.freezing import choose_learning, set_training
-from georclip.training.like_lengths import embed_by_length
-from georclip.training.low_rank import merged
-from georclip.training.mixing import mix
+from georclip.training.models.clip_model import ClipModel
+from georclip.training.models.freezing import choose_learning, set_training
+from georclip.training.models.like_lengths import embed_by_length
+from georclip.training.models.low_rank import merged
+from georclip.training.models.mixing import mix
+from georclip.training.models.recompute import recompute
 from georclip.training.optimisation import WeightAverage, make_optimizer
-from georclip.training.recompute import recompute
 from tests.helpers_clip import (
     SETTINGS,
     TINY_RESNET,

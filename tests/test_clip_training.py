@@ -12,7 +12,7 @@ from georclip.training import loop
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.defaults import resolve_settings
 from georclip.training.loop import train
-from georclip.training.starting import make_model, trained
+from georclip.training.models.starting import make_model, trained
 from georclip.training.validation import HeldOut
 from tests.helpers_clip import SETTINGS, TINY_RESNET, register, weights_of, write_clip
 from tests.helpers_encoders import TINY

@@ -1,6 +1,6 @@
 import torch
 
-from georclip.training.colours import DRAWS, vary_colour, vary_sensor
+from georclip.training.data.colours import DRAWS, vary_colour, vary_sensor
 
 
 def test_colours_vary_within_range_and_repeat_with_the_seed():

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from georclip.captions.pictures import decode_images
 from georclip.captions.reading import read_captions
 from georclip.encoders.compact import TorchCompactEncoder
-from georclip.training.batches import BatchMaker
+from georclip.training.data.batches import BatchMaker
 from georclip.training.distributed import ALONE, Processes, joined
 from tests.helpers_distributed import RUN, learn, run
 from tests.helpers_encoders import pictures as pictures_of

@@ -3,7 +3,7 @@ import torch
 
 from georclip.encoders.compact_towers import CompactTowers
 from georclip.errors import EncoderError
-from georclip.training.imagenet import find_lite0, load_lite0
+from georclip.training.models.imagenet import find_lite0, load_lite0
 
 
 @pytest.fixture

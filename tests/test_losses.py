@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from georclip.training.data.sentences import positive_pairs
 from georclip.training.losses import collapsing_loss, contrastive_loss
-from georclip.training.sentences import positive_pairs
 
 
 def unit(*shape):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from georclip.captions.records import CaptionedImage
 from georclip.training.curves import draw_curves
-from georclip.training.fingerprint import fingerprint, print_data
+from georclip.training.data.fingerprint import fingerprint, print_data
 from georclip.training.record import Origin, RunFacts, write_record
 from georclip.training.settings import TrainSettings
 from georclip.training.validation import Measured

@@ -12,9 +12,9 @@ from georclip.encoders.compact import write_compact
 from georclip.errors import CaptionError, EncoderError
 from georclip.training.defaults import in_words, resolve_settings, usual_precision
 from georclip.training.distributed import ALONE
+from georclip.training.models.starting import make_model, scratch, trained
 from georclip.training.run import check_settings, split_images
 from georclip.training.settings import TrainSettings
-from georclip.training.starting import make_model, scratch, trained
 from tests.helpers_clip import TINY_RESNET, clip_model, register, write_clip
 from tests.helpers_encoders import TINY, starter_spec, starter_towers
 

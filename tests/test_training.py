@@ -15,10 +15,10 @@ from georclip.cli.train import train as command
 from georclip.encoders.compact import TorchCompactEncoder, read_compact
 from georclip.errors import CaptionError, EncoderError
 from georclip.training import loop
-from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import checkpoint_path
-from georclip.training.compact_model import CompactModel
+from georclip.training.data.batches import BatchMaker
 from georclip.training.loop import train
+from georclip.training.models.compact_model import CompactModel
 from georclip.training.optimisation import learning_rate
 from georclip.training.record import Origin
 from georclip.training.release import release

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from georclip.training.data.views import random_view
 from georclip.training.settings import TrainSettings
-from georclip.training.views import random_view
 
 PLAIN = TrainSettings(coarse_share=0.0, strip_share=0.0, jpeg_share=0.0)
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from georclip.training.wording import drop_words, replace_phrases, synonym_groups
+from georclip.training.data.wording import drop_words, replace_phrases, synonym_groups
 
 
 def test_synonyms_become_one_canonical_phrase():

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from georclip.captions.records import CaptionedImage
-    from georclip.training.starting import Start
+    from georclip.training.models.starting import Start
 
 
 @click.command(
@@ -97,8 +97,8 @@ def train(
         from georclip.training.defaults import in_words, resolve_settings
         from georclip.training.distributed import joined
         from georclip.training.loop import train as run
+        from georclip.training.models.starting import make_model
         from georclip.training.run import split_images
-        from georclip.training.starting import make_model
     except ImportError as error:
         from georclip.errors import EncoderError
 
@@ -153,7 +153,7 @@ def _check_start(start: StartOptions) -> None:
 def _find_start(start: StartOptions) -> Start:
     from pathlib import Path
 
-    from georclip.training.starting import scratch, trained
+    from georclip.training.models.starting import scratch, trained
 
     if start.from_scratch:
         return scratch(start.architecture)

@@ -47,7 +47,7 @@ GROUPS = {
     ),
     "Views of the pictures": ("image_size", "view_sizes", "smallest_crop", "other_sensors"),
     "Learning": (
-        "epochs", "batch_size", "class_block", "learning_rate", "body_rate", "warmup_epochs",
+        "epochs", "batch_size", "learning_rate", "body_rate", "warmup_epochs",
         "weight_decay", "averaging", "frozen", "lora_rank", "seed",
     ),
     "What is kept": (
@@ -180,7 +180,7 @@ _OPTIONS = (
     click.option(
         "--smallest-crop",
         type=click.FloatRange(0.01, 1.0),
-        help="Least share of a picture that a training view shows.  [default: 0.3]",
+        help="Least share of a picture that a training view shows.  [default: 0.25]",
     ),
     click.option(
         "--other-sensors",
@@ -194,12 +194,6 @@ _OPTIONS = (
     ),
     click.option(
         "--batch-size", type=click.IntRange(min=2), help="Pictures in a step.  [default: 128]"
-    ),
-    click.option(
-        "--class-block",
-        type=click.IntRange(min=0),
-        help="Pictures of a class that come together, as each other's hard negatives.  "
-        "[default: 0]",
     ),
     click.option(
         "--learning-rate",
@@ -305,7 +299,7 @@ _RENAMED = {
 }
 _SETTINGS = (
     "captions_per_image", "prompt_share", "synonym_share", "dropped_share", "smallest_crop",
-    "other_sensors", "epochs", "batch_size", "class_block", "learning_rate", "body_rate",
+    "other_sensors", "epochs", "batch_size", "learning_rate", "body_rate",
     "warmup_epochs", "weight_decay", "averaging", "frozen", "lora_rank", "seed", "choose_by",
     "validate_every", "patience", "wise", "half", "licence", "precision", "micro_batches",
     "checkpointing",

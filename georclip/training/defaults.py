@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from georclip.training.models.starting import Start
 from georclip.training.settings import Precision, TrainSettings
-from georclip.training.starting import Start
 
 _COMPACT_VIEWS_PX = (96, 112, 128)
 

@@ -18,7 +18,6 @@ from georclip.captions.pictures import decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.errors import EncoderError
-from georclip.training.batches import BatchMaker
 from georclip.training.checkpoint import (
     EpochRecord,
     RunKey,
@@ -27,12 +26,13 @@ from georclip.training.checkpoint import (
     save_state,
 )
 from georclip.training.choosing import is_best, is_time_to_stop
+from georclip.training.data.batches import BatchMaker
+from georclip.training.data.fingerprint import print_data
+from georclip.training.data.prefetching import prefetch
 from georclip.training.distributed import ALONE, Processes
-from georclip.training.fingerprint import print_data
-from georclip.training.freezing import set_training
-from georclip.training.mixing import mix
+from georclip.training.models.freezing import set_training
+from georclip.training.models.mixing import mix
 from georclip.training.optimisation import learning_rate, set_rate
-from georclip.training.prefetching import prefetch
 from georclip.training.progress import RunProgress
 from georclip.training.record import SCRATCH, Origin, RunFacts, write_record
 from georclip.training.run import (

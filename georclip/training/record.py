@@ -16,7 +16,7 @@ from georclip.encoders.bundle import file_sha256
 from georclip.training.checkpoint import EpochRecord
 from georclip.training.choosing import kept_epoch
 from georclip.training.curves import draw_curves, write_table
-from georclip.training.fingerprint import DataPrint
+from georclip.training.data.fingerprint import DataPrint
 from georclip.training.settings import TrainSettings
 from georclip.training.validation import Measured
 

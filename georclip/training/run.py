@@ -13,7 +13,7 @@ from georclip.encoders.checkpoints import State
 from georclip.errors import CaptionError, EncoderError
 from georclip.training.checkpoint import EpochRecord, RunState
 from georclip.training.distributed import Processes
-from georclip.training.freezing import choose_learning
+from georclip.training.models.freezing import choose_learning
 from georclip.training.optimisation import WeightAverage, make_optimizer
 from georclip.training.settings import TrainSettings
 from georclip.training.step import Learner, check_parts

@@ -27,8 +27,6 @@ class TrainSettings:
         batch_size: Pictures in a step; a last part that is smaller is left for other epochs.
         micro_batches: Parts in which a process puts its share of a batch through the towers, one
             after the other, to the same gradient: memory is that of a part.
-        class_block: Pictures of one class and caption file that stay together in an epoch's order,
-            as each other's hard negatives; 0 for none.
         captions_per_image: Most captions of a picture that a step compares, of those that differ.
         learning_rate: Peak, after warm-up; a cosine takes it to zero.
         body_rate: Share of the learning rate that weights get which start from a trained model.
@@ -63,7 +61,6 @@ class TrainSettings:
     epochs: int = 30
     batch_size: int = 128
     micro_batches: int = 1
-    class_block: int = 0
     captions_per_image: int = 3
     learning_rate: float = 1e-3
     body_rate: float = 0.3
@@ -78,7 +75,7 @@ class TrainSettings:
     prompt_share: float = 0.2
     synonym_share: float = 0.2
     dropped_share: float = 0.1
-    smallest_crop: float = 0.3
+    smallest_crop: float = 0.25
     coarse_share: float = 0.25
     strip_share: float = 0.15
     jpeg_share: float = 0.15

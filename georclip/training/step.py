@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from georclip.errors import EncoderError
-from georclip.training.batches import Batch
+from georclip.training.data.batches import Batch
 from georclip.training.distributed import ALONE, BothTowers, Processes
 from georclip.training.gradient_cache import Embedded, chain, cut, embed_ahead
 from georclip.training.losses import contrastive_loss

@@ -29,11 +29,11 @@ from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.errors import EncoderError
 from georclip.training.data.batches import Batch, BatchMaker
+from georclip.training.data.prefetching import prefetch
+from georclip.training.losses import collapsing_loss, contrastive_loss
 from georclip.training.models.compact_model import DEFAULT_ARCHITECTURE, CompactModel
 from georclip.training.models.imagenet import PACKAGE, find_lite0
-from georclip.training.losses import collapsing_loss, contrastive_loss
 from georclip.training.optimisation import learning_rate, make_optimizer, set_rate
-from georclip.training.data.prefetching import prefetch
 from georclip.training.settings import TrainSettings
 from georclip.training.validation import Figures, HeldOut
 from tests.benchmarks.collapse_plot import draw

@@ -18,8 +18,8 @@ from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
 from georclip.encoders.registry import BEST_COMMON, STARTER
 from georclip.encoders.weights import fetch_weights
 from georclip.errors import EncoderError
-from georclip.training.compact_model import DEFAULT_ARCHITECTURE, CompactModel
-from georclip.training.imagenet import find_lite0
+from georclip.training.models.compact_model import DEFAULT_ARCHITECTURE, CompactModel
+from georclip.training.models.imagenet import find_lite0
 from georclip.training.record import SCRATCH, Origin
 from georclip.training.settings import TrainSettings
 from georclip.training.trainable import Trainable
@@ -137,7 +137,7 @@ def make_model(
             name=name,
             image_weights=find_lite0() if imagenet else None,
         )
-    from georclip.training.clip_model import ClipModel
+    from georclip.training.models.clip_model import ClipModel
 
     spec = replace(
         start.spec,

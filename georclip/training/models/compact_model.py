@@ -19,13 +19,13 @@ from georclip.encoders.compact_shapes import compact_shape
 from georclip.encoders.compact_towers import CompactTowers
 from georclip.encoders.saving import write_weights
 from georclip.encoders.words import WordTokenizer, normalise
-from georclip.training.imagenet import load_lite0
-from georclip.training.low_rank import merged
-from georclip.training.recompute import recompute
+from georclip.training.data.vocabulary import build_vocabulary
+from georclip.training.data.wording import PROMPTS, SYNONYMS
+from georclip.training.models.imagenet import load_lite0
+from georclip.training.models.low_rank import merged
+from georclip.training.models.recompute import recompute
 from georclip.training.settings import TrainSettings
 from georclip.training.trainable import Block
-from georclip.training.vocabulary import build_vocabulary
-from georclip.training.wording import PROMPTS, SYNONYMS
 from georclip.values import EncoderSpec
 
 _TEXT_PART = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from georclip.errors import EncoderError
-from georclip.training.low_rank import add_low_rank
+from georclip.training.models.low_rank import add_low_rank
 from georclip.training.settings import Frozen
 from georclip.training.trainable import Block, Trainable
 

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.words import is_function_word, normalise
+from georclip.training.data.wording import PROMPTS, drop_words, replace_phrases, synonym_groups
 from georclip.training.settings import TrainSettings
-from georclip.training.wording import PROMPTS, drop_words, replace_phrases, synonym_groups
 
 SplitWords = Callable[[str], tuple[str, ...]]
 

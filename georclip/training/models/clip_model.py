@@ -18,10 +18,10 @@ from torch.nn import functional as F
 from georclip.encoders.checkpoints import Checkpoint, State
 from georclip.encoders.clip import ClipTokenizer, OpenClipEncoder, build_model, load_weights
 from georclip.encoders.saving import write_weights
-from georclip.training.attention import expose_projections, with_file_names
-from georclip.training.like_lengths import embed_by_length
-from georclip.training.low_rank import merged
-from georclip.training.recompute import recompute
+from georclip.training.models.attention import expose_projections, with_file_names
+from georclip.training.models.like_lengths import embed_by_length
+from georclip.training.models.low_rank import merged
+from georclip.training.models.recompute import recompute
 from georclip.training.trainable import Block
 from georclip.values import EncoderSpec
 

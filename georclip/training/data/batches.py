@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from georclip.captions.records import CaptionedImage
-from georclip.training.colours import DRAWS, vary_colour, vary_sensor
+from georclip.training.data.colours import DRAWS, vary_colour, vary_sensor
+from georclip.training.data.sentences import SentenceMaker
+from georclip.training.data.views import random_view
 from georclip.training.gradient_cache import deal
-from georclip.training.sampling import picture_order
-from georclip.training.sentences import SentenceMaker
 from georclip.training.settings import TrainSettings
 from georclip.training.trainable import Trainable
-from georclip.training.views import random_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +75,6 @@ class BatchMaker:
             settings: Sizes, shares and seed.
         """
         self._pixels = pixels
-        self._groups = [f"{image.source} {image.label}" for image in images]
         self._model = model
         self._settings = settings
         self._sentences = SentenceMaker(images, settings, model.split_words)
@@ -93,7 +91,7 @@ class BatchMaker:
         """
         which, processes = share
         rng = np.random.default_rng([self._settings.seed, epoch])
-        order = picture_order(self._groups, rng, block=self._settings.class_block)
+        order = rng.permutation(len(self._pixels))
         side_px = self._settings.view_size_px(epoch)
         size = self._settings.batch_size
         for start in range(0, self.batches * size, size):
