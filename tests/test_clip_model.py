@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from georclip.encoders.checkpoints import read_checkpoint
 from georclip.encoders.clip import OpenClipEncoder
+from georclip.encoders.like_lengths import embed_by_length
 from georclip.encoders.loading import load_encoder
 from georclip.encoders.preprocessing import preprocess
 from georclip.errors import EncoderError
 from georclip.training.models.clip_model import ClipModel
 from georclip.training.models.freezing import choose_learning, set_training
-from georclip.training.models.like_lengths import embed_by_length
 from georclip.training.models.low_rank import merged
 from georclip.training.models.mixing import mix
 from georclip.training.models.recompute import recompute

@@ -265,6 +265,8 @@ def test_the_command_trains(tmp_path):
         (["--from-scratch", "--ground-size", "1,2,inf"], "LOW <= TYPICAL <= HIGH"),
         (["--from-scratch", "--view-sizes", "inf"], "not a list of numbers"),
         (["--from-scratch", "-o", "x.pt"], "must end in .safetensors"),
+        (["--from-scratch", "-o", "none/x.safetensors"], "its folder does not exist"),
+        (["--weights", "./x.safetensors"], "is what the run starts from"),
     ],
 )
 def test_wrong_usage_of_the_command(more, message):

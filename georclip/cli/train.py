@@ -83,8 +83,7 @@ def train(
     Several processes share each batch where torchrun starts them:
     torchrun --nproc-per-node 2 -m georclip.cli.main train ...
     """
-    if not output.endswith(".safetensors"):
-        raise click.BadParameter("must end in .safetensors", param_hint="--output")
+    _check_output(output, start)
     _check_start(start)
 
     import logging
@@ -139,6 +138,18 @@ def train(
     )
     if processes.first:
         click.echo(output)
+
+
+def _check_output(output: str, start: StartOptions) -> None:
+    """Refuse what could not be written after hours, or would overwrite what a resume needs."""
+    from pathlib import Path
+
+    if not output.endswith(".safetensors"):
+        raise click.BadParameter("must end in .safetensors", param_hint="--output")
+    if not Path(output).resolve().parent.is_dir():
+        raise click.BadParameter("its folder does not exist", param_hint="--output")
+    if start.weights and Path(start.weights).resolve() == Path(output).resolve():
+        raise click.BadParameter("is what the run starts from", param_hint="--output")
 
 
 def _check_start(start: StartOptions) -> None:

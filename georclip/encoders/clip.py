@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from georclip.encoders.checkpoints import State, detect_architecture
+from georclip.encoders.clip_text import ClipText
 from georclip.encoders.preprocessing import check_pixels, unit_rows
 from georclip.errors import EncoderError, QueryError
 from georclip.values import EncoderSpec
@@ -22,6 +23,7 @@ from georclip.values import EncoderSpec
 CPU_BATCH = 16
 GPU_BATCH = 256
 _TEXT_BATCH = 256
+_CPU_TEXT_PART = 32  # small parts are of more equal length, and a core is filled by few sentences
 _MAY_BE_MISSING = {"logit_scale", "logit_bias"}  # only training needs them
 _QUICK = "-quickgelu"
 
@@ -186,6 +188,8 @@ class OpenClipEncoder:
         self._model: Any = model.eval().to(device)
         self._batch_size = batch_size or (GPU_BATCH if device.type == "cuda" else CPU_BATCH)
         self._tokenizer = tokenizer or ClipTokenizer(spec.architecture)
+        self._text = ClipText(model, padded_with_zeros=self._tokenizer.pads_with_zeros)
+        self._text_part = _TEXT_BATCH if device.type == "cuda" else _CPU_TEXT_PART
         self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
         self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
 
@@ -244,7 +248,7 @@ class OpenClipEncoder:
             part = list(texts[start : start + _TEXT_BATCH])
             ids = self._tokenizer.ids(part).to(self._device)  # (batch, context)
             with self._computing():
-                rows = self._model.encode_text(ids)  # (batch, dim)
+                rows = self._text.rows(ids, part=self._text_part)  # (batch, dim)
             out[start : start + len(part)] = rows.float().cpu().numpy()
         return unit_rows(out)
 

@@ -12,14 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
 from georclip.encoders.checkpoints import Checkpoint, State
 from georclip.encoders.clip import ClipTokenizer, OpenClipEncoder, build_model, load_weights
+from georclip.encoders.clip_text import ClipText
 from georclip.encoders.saving import write_weights
 from georclip.training.models.attention import expose_projections, with_file_names
-from georclip.training.models.like_lengths import embed_by_length
 from georclip.training.models.low_rank import merged
 from georclip.training.models.recompute import recompute
 from georclip.training.trainable import Block
@@ -27,7 +26,6 @@ from georclip.values import EncoderSpec
 
 LARGEST_LOG_SCALE = math.log(100.0)  # as CLIP holds it (Radford et al. 2021, section 2.5)
 _EMBEDDINGS = ("positional_embedding", "token_embedding.weight")
-_POOLED_AT_END = "argmax"  # open_clip's word for reading a sentence off at its highest id
 _TEXT_PART = 64
 
 
@@ -48,8 +46,7 @@ class ClipModel:
         self._spec = replace(spec, weights_sha256="")
         self._tokenizer = ClipTokenizer(spec.architecture)
         self._started = frozenset(name for name, _ in clip.named_parameters() if trained)
-        self._text = _TextTower(clip)
-        self._cuts_texts = self._can_cut_texts()
+        self._text = ClipText(clip, padded_with_zeros=self._tokenizer.pads_with_zeros)
 
     @classmethod
     def from_scratch(cls, spec: EncoderSpec) -> ClipModel:
@@ -90,7 +87,7 @@ class ClipModel:
     @property
     def padded_after_end(self) -> bool:
         """Whether ids after a sentence's end can be cut off: the text tower looks back only."""
-        return self._cuts_texts
+        return self._text.cuts
 
     @property
     def token_limit(self) -> int:
@@ -103,19 +100,7 @@ class ClipModel:
 
     def embed_texts(self, ids: Tensor) -> Tensor:
         """Ids, int64 (batch, words), to unit vectors (batch, dim)."""
-        if not self._cuts_texts:
-            return self._embed(ids)
-        lengths = ids.argmax(dim=1) + 1  # the mark of the end is the highest id
-        return embed_by_length(ids, lengths, self._embed, part=_TEXT_PART)
-
-    def _embed(self, ids: Tensor) -> Tensor:
-        words = ids.shape[1]
-        places: dict[str, Tensor] = {}  # of the words that there are: open_clip takes all or none
-        if words < self.token_limit:
-            places["clip.positional_embedding"] = self._clip.positional_embedding[:words]
-            places["clip.attn_mask"] = self._clip.attn_mask[:words, :words]
-        rows: Tensor = functional_call(self._text, places, (ids,), tie_weights=False)
-        return F.normalize(rows.float(), dim=-1)
+        return F.normalize(self._text.rows(ids, part=_TEXT_PART).float(), dim=-1)
 
     def scale(self) -> Tensor:
         """Inverse temperature, held under 100."""
@@ -212,25 +197,6 @@ class ClipModel:
     def write(self, path: Path, weights: State, *, half: bool) -> None:
         """Write weights, as files have them, under open_clip's names."""
         write_weights(path, weights, self._spec, half=half)
-
-    def _can_cut_texts(self) -> bool:
-        """Whether a sentence's vector is read off at its end, and nothing looks past that."""
-        causal = getattr(self._clip, "attn_mask", None) is not None
-        ends = getattr(self._clip, "text_pool_type", "") == _POOLED_AT_END
-        return causal and ends and self._tokenizer.pads_with_zeros
-
-
-class _TextTower(nn.Module):
-    """open_clip's way from ids to rows as a forward, so that weights can be swapped for a call."""
-
-    def __init__(self, clip: nn.Module) -> None:
-        super().__init__()
-        self.clip: Any = clip
-
-    def forward(self, ids: Tensor) -> Tensor:
-        """Ids, int64 (batch, words), to rows (batch, dim)."""
-        rows: Tensor = self.clip.encode_text(ids)
-        return rows
 
 
 def _bottlenecks(visual: Any) -> list[nn.Module]:  # noqa: ANN401  open_clip's ModifiedResNet
