@@ -44,7 +44,6 @@ class TrainSettings:
         dropped_share: Words left out of a caption.
         smallest_crop: Least share of a picture's area that a view shows.
         coarse_share: Views shown with coarser pixels.
-        strip_share: Views of which a strip shows another picture.
         jpeg_share: Views that went through JPEG.
         other_sensors: Vary tint and gamma as between sensors, and cut corners without data.
         seed: Of everything random.
@@ -77,7 +76,6 @@ class TrainSettings:
     dropped_share: float = 0.1
     smallest_crop: float = 0.25
     coarse_share: float = 0.25
-    strip_share: float = 0.15
     jpeg_share: float = 0.15
     other_sensors: bool = False
     seed: int = 0

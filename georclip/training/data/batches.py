@@ -114,8 +114,7 @@ class BatchMaker:
         for row, place in enumerate(own):
             pixels = self._pixels[chosen[place]]
             rng = np.random.default_rng([self._settings.seed, *at, place])
-            neighbour = self._pixels[int(rng.integers(len(self._pixels)))]
-            views.append(random_view(pixels, neighbour, side_px, rng, self._settings))
+            views.append(random_view(pixels, side_px, rng, self._settings))
             draws[row] = rng.random(DRAWS, dtype=np.float32)
         pictures = torch.from_numpy(np.stack(views)).float().div_(255.0)
         numbers = torch.from_numpy(draws)

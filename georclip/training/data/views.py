@@ -1,4 +1,4 @@
-"""Random views of pictures from above: another cut, turn, scale, neighbour or compression.
+"""Random views of pictures from above: another cut, turn, scale or compression.
 
 There is no up in a picture from above: right-angle turns and flips change nothing that a caption
 says (left and right hardly occur). Cuts and coarser pixels stand for other ground sizes, a
@@ -22,12 +22,10 @@ _ASPECT = 0.25  # natural logarithm of the most that a cut's sides differ by, ea
 _UNCUT_SHARE = 0.15
 _COARSEST = 2.5  # pixels of a coarsened view are at most this many times as wide
 _JPEG_QUALITY = (30, 90)
-_STRIP = (0.1, 0.4)  # of a view's side that a neighbour's strip covers
 
 
 def random_view(
     pixels: Pixels,
-    neighbour: Pixels,
     side_px: int,
     rng: np.random.Generator,
     settings: TrainSettings,
@@ -36,7 +34,6 @@ def random_view(
 
     Args:
         pixels: uint8, (height, width, 3).
-        neighbour: Another picture, uint8, (height, width, 3), of which some views get a strip.
         side_px: Side of the result, px.
         rng: Seeded generator.
         settings: Shares of views that are varied in each way.
@@ -48,10 +45,6 @@ def random_view(
     if rng.random() < settings.coarse_share:
         coarser = math.exp(rng.uniform(0.0, math.log(_COARSEST)))
     view = _cut(pixels, side_px, rng, smallest=settings.smallest_crop, coarser=coarser)
-    if rng.random() < settings.strip_share:
-        other = _cut(neighbour, side_px, rng, smallest=settings.smallest_crop, coarser=coarser)
-        covered = round(side_px * rng.uniform(*_STRIP))
-        view = np.concatenate([view[:, covered:], other[:, :covered]], axis=1)
     view = np.rot90(view, int(rng.integers(4)))
     if rng.random() < 0.5:
         view = view[:, ::-1]
