@@ -132,9 +132,17 @@ def test_the_temperature_is_taken_over_and_held(tmp_path):
     assert model.scale().item() == pytest.approx(np.exp(3.0), rel=1e-5)
     with torch.no_grad():
         model.module.logit_scale.fill_(9.0)
-    assert model.scale().item() == pytest.approx(100.0, rel=1e-5)
     model.hold_temperature()
+    assert model.scale().item() == pytest.approx(100.0, rel=1e-5)
     assert model.module.logit_scale.exp().item() == pytest.approx(100.0, rel=1e-5)
+
+
+def test_a_temperature_at_its_limit_still_learns(tmp_path):
+    checkpoint = read_checkpoint(write_clip(tmp_path / "w.safetensors"))
+    checkpoint.state["logit_scale"].fill_(np.log(100.0))  # where CLIP's own weights are
+    model = ClipModel.from_checkpoint(checkpoint, clip_spec())
+    (gradient,) = torch.autograd.grad(model.scale(), model.module.logit_scale)
+    assert gradient.item() == pytest.approx(100.0, rel=1e-4)
 
 
 def test_norms_biases_embeddings_and_temperature_do_not_decay():

@@ -22,3 +22,12 @@ def test_sentences_in_parts_of_like_length_embed_as_all_together(model):
     (one,) = torch.autograd.grad(together[3].sum(), model.module.text.words.weight)
     (two,) = torch.autograd.grad(in_parts[3].sum(), model.module.text.words.weight)
     assert torch.allclose(one, two, atol=1e-6)
+
+
+def test_a_temperature_beyond_its_limit_comes_back_and_learns(model):
+    with torch.no_grad():
+        model.module.log_scale.fill_(9.0)
+    model.hold_temperature()
+    assert model.scale().item() == pytest.approx(100.0, rel=1e-5)
+    (gradient,) = torch.autograd.grad(model.scale(), model.module.log_scale)
+    assert gradient.item() > 0

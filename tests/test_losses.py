@@ -13,27 +13,28 @@ def unit(*shape):
     return F.normalize(torch.randn(*shape, generator=torch.Generator().manual_seed(3)), dim=-1)
 
 
-def pairs(owners, meanings, classes):
-    return positive_pairs(np.array(owners), np.array(meanings), np.array(classes)).tolist()
+def pairs(meanings, true_of):
+    return positive_pairs(np.array(meanings), [set(known) for known in true_of]).tolist()
 
 
 def test_equal_captions_are_positives():
-    found = pairs([0, 1, 2], [7, 8, 7], [-1, -1, -1])
+    found = pairs([7, 8, 7], [[7], [8], [7]])
     assert found == [[True, False, True], [False, True, False], [True, False, True]]
 
 
 def test_a_class_prompt_is_true_of_all_pictures_of_the_class():
     # sentence 0 names class 5, that of pictures 0 and 1; the captions of others stay theirs alone
-    found = pairs([0, 1, 2], [5, 8, 9], [5, 5, 6])
+    found = pairs([5, 8, 9], [[1, 5], [8, 5], [9, 6]])
     assert found == [[True, False, False], [True, True, False], [False, False, True]]
 
 
+def test_a_caption_that_was_not_drawn_is_no_negative_either():
+    # picture 0 has captions 1, 2 and 3, and drew 1; picture 1 drew 2
+    assert pairs([1, 2], [[1, 2, 3], [2]]) == [[True, True], [False, True]]
+
+
 def test_several_sentences_of_a_picture_are_all_true_of_it():
-    assert pairs([0, 0, 1], [1, 2, 1], [-1, -1]) == [[True, True, True], [True, False, True]]
-
-
-def test_pictures_without_class_share_nothing():
-    assert pairs([0, 1], [3, 4], [-1, -1]) == [[True, False], [False, True]]
+    assert pairs([1, 2, 1], [[1, 2], [1]]) == [[True, True, True], [True, False, True]]
 
 
 def test_with_one_positive_each_it_is_clips_loss():

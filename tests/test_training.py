@@ -200,6 +200,13 @@ def test_settings_that_mean_nothing_are_refused(wrong):
         TrainSettings(**wrong)
 
 
+@pytest.mark.parametrize("steps", [1, 3, 5, 67])
+def test_the_learning_rate_never_exceeds_its_peak(steps):
+    settings = TrainSettings(epochs=4, learning_rate=1e-3, warmup_epochs=0.5)
+    rates = [learning_rate(settings, step, steps) for step in range(4 * steps)]
+    assert 0.9e-3 < max(rates) <= 1e-3
+
+
 def test_the_learning_rate_warms_up_and_falls_to_zero():
     settings = TrainSettings(epochs=10, learning_rate=1e-3, warmup_epochs=2)
     rates = [learning_rate(settings, step, 5) for step in range(50)]

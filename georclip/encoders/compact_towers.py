@@ -10,7 +10,7 @@ from georclip.encoders.compact_shapes import compact_shape
 from georclip.encoders.compact_text import TextTower
 
 LOG_SCALE_START = 2.6593  # ln(1 / 0.07), as in CLIP
-LOG_SCALE_MAX = 4.6052  # ln(100): sharper than this, the softmax only learns noise
+LOG_SCALE_MAX = 4.605170  # ln(100), as CLIP holds it (Radford et al. 2021, section 2.5)
 
 
 class CompactTowers(nn.Module):
@@ -25,5 +25,13 @@ class CompactTowers(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """Inverse temperature, held under 100."""
-        return self.log_scale.clamp(max=LOG_SCALE_MAX).exp()
+        """Inverse temperature."""
+        return self.log_scale.exp()
+
+    @torch.no_grad()
+    def hold_temperature(self) -> None:
+        """Bring the temperature back under its limit, after a step.
+
+        Where the forward pass clamped it, it would have no gradient beyond the limit and stay.
+        """
+        self.log_scale.clamp_(max=LOG_SCALE_MAX)

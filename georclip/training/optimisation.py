@@ -42,7 +42,7 @@ def learning_rate(settings: TrainSettings, step: int, steps_per_epoch: int) -> f
     """Linear warm-up, then a cosine to zero; `step` is counted from 0 over the whole run."""
     warm = max(1.0, settings.warmup_epochs * steps_per_epoch)
     if step < warm:
-        return settings.learning_rate * (step + 1) / warm
+        return settings.learning_rate * min(1.0, (step + 1) / warm)
     done = (step - warm) / max(1.0, settings.epochs * steps_per_epoch - warm)
     return settings.learning_rate * 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
 

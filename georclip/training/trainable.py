@@ -71,7 +71,7 @@ class Trainable(Protocol):
         ...
 
     def scale(self) -> Tensor:
-        """Inverse temperature, clamped: scalar."""
+        """Inverse temperature: scalar."""
         ...
 
     def hold_temperature(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,10 @@ class SentenceMaker:
         self._captions = [[self._caption(raw) for raw in image.sentences] for image in images]
         self._labels = [image.label for image in images]
         self._classes = [self._meaning(label) if label else -1 for label in self._labels]
+        self._true_of = [
+            frozenset(caption.meaning for caption in captions) | ({name} - {-1})
+            for captions, name in zip(self._captions, self._classes, strict=True)
+        ]
 
     def draw(self, chosen: Sequence[int], rng: np.random.Generator) -> Sentences:
         """Draw up to `captions_per_image` sentences of different meaning for each picture.
@@ -91,7 +95,7 @@ class SentenceMaker:
             texts=tuple(texts),
             owners=np.array(owners, dtype=np.int64),
             positives=positive_pairs(
-                np.array(owners), np.array(meanings), np.array([self._classes[i] for i in chosen])
+                np.array(meanings, dtype=np.int64), [self._true_of[image] for image in chosen]
             ),
         )
 
@@ -118,23 +122,24 @@ class SentenceMaker:
 
 
 def positive_pairs(
-    owners: npt.NDArray[np.integer],
-    meanings: npt.NDArray[np.integer],
-    classes: npt.NDArray[np.integer],
+    meanings: npt.NDArray[np.integer], true_of: Sequence[Collection[int]]
 ) -> npt.NDArray[np.bool_]:
     """Say which sentence of a step is true of which picture.
 
+    A picture's captions that were not drawn count too: a sentence that equals one of them is no
+    negative.
+
     Args:
-        owners: (sentences,): the picture that each was written for.
         meanings: (sentences,): equal numbers mean equal sentences. A sentence that only names a
             class has the number of that class.
-        classes: (pictures,): the meaning of each picture's class name, -1 for none.
+        true_of: The meanings of all captions of each picture, and of its class name.
 
     Returns:
         bool, (pictures, sentences).
     """
     distinct, of_sentence = np.unique(meanings, return_inverse=True)
-    has = np.zeros((len(classes), len(distinct)), dtype=np.bool_)  # (pictures, meanings)
-    has[owners, of_sentence] = True
-    has |= classes[:, None] == distinct[None, :]
+    column = {meaning: number for number, meaning in enumerate(distinct.tolist())}
+    has = np.zeros((len(true_of), len(distinct)), dtype=np.bool_)  # (pictures, meanings)
+    for picture, known in enumerate(true_of):
+        has[picture, [column[meaning] for meaning in known if meaning in column]] = True
     return np.asarray(has[:, of_sentence], dtype=np.bool_)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.nn import functional as F
 from georclip.encoders.checkpoints import Checkpoint, State
 from georclip.encoders.clip import ClipTokenizer, OpenClipEncoder, build_model, load_weights
 from georclip.encoders.clip_text import ClipText
+from georclip.encoders.compact_towers import LOG_SCALE_MAX
 from georclip.encoders.saving import write_weights
 from georclip.training.models.attention import expose_projections, with_file_names
 from georclip.training.models.low_rank import merged
@@ -24,7 +24,6 @@ from georclip.training.models.recompute import recompute
 from georclip.training.trainable import Block
 from georclip.values import EncoderSpec
 
-LARGEST_LOG_SCALE = math.log(100.0)  # as CLIP holds it (Radford et al. 2021, section 2.5)
 _EMBEDDINGS = ("positional_embedding", "token_embedding.weight")
 _TEXT_PART = 64
 
@@ -41,6 +40,7 @@ class ClipModel:
             trained: Whether its weights come from a trained model.
         """
         self._clip: Any = clip.train()
+        self.hold_temperature()
         if getattr(clip, "logit_bias", None) is not None:
             self._clip.logit_bias.requires_grad = False  # InfoNCE has no use for it
         self._spec = replace(spec, weights_sha256="")
@@ -103,14 +103,18 @@ class ClipModel:
         return F.normalize(self._text.rows(ids, part=_TEXT_PART).float(), dim=-1)
 
     def scale(self) -> Tensor:
-        """Inverse temperature, held under 100."""
+        """Inverse temperature."""
         log_scale: Tensor = self._clip.logit_scale
-        return log_scale.clamp(max=LARGEST_LOG_SCALE).exp().squeeze()
+        return log_scale.exp().squeeze()
 
     def hold_temperature(self) -> None:
-        """Hold the stored temperature, too: what loads the file need not know of a limit."""
+        """Bring the temperature back under 100.
+
+        Where the forward pass clamped it, it would have no gradient at the limit, where CLIP's
+        own weights start.
+        """
         with torch.no_grad():
-            self._clip.logit_scale.clamp_(max=LARGEST_LOG_SCALE)
+            self._clip.logit_scale.clamp_(max=LOG_SCALE_MAX)
 
     def split_words(self, caption: str) -> tuple[str, ...]:
         """Words as written; the tokenizer takes their case away itself."""

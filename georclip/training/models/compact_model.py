@@ -163,11 +163,12 @@ class CompactModel:
         return torch.cat(parts)[order.argsort()]
 
     def scale(self) -> Tensor:
-        """Inverse temperature, held under 100."""
+        """Inverse temperature."""
         return self._towers.scale
 
     def hold_temperature(self) -> None:
-        """Nothing to do: what is stored is held under 100 whenever it is used."""
+        """Bring the temperature back under 100."""
+        self._towers.hold_temperature()
 
     def split_words(self, caption: str) -> tuple[str, ...]:
         """Normalised words, as the vocabulary has them."""
