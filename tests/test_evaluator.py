@@ -9,7 +9,7 @@ from PIL import Image
 
 from georclip.captions.reading import read_captions
 from georclip.errors import CaptionError, EncoderError, QueryError
-from georclip.evaluation.embedding import embed_files
+from georclip.evaluation.embedding import embed_files, embed_sentences
 from georclip.evaluation.evaluator import evaluate
 from georclip.evaluation.protocols import Protocol
 from georclip.evaluation.records import EvaluationSettings, Task
@@ -109,6 +109,30 @@ def test_a_gallery_is_another_split(tmp_path):
         measure([file], tmp_path, split="val", gallery="x")
 
 
+def write_folds(folder):
+    """Two files that name the same pictures: what one tests on, the other trains on."""
+    first = write_coloured(folder / "fold1.json", ["green", "green", "red", "red", "blue", "blue"])
+    content = json.loads(first.read_text())
+    for number, image in enumerate(content["images"]):
+        image["split"] = ("test", "train", "spare")[number % 3]
+    first.write_text(json.dumps(content))
+    second = folder / "fold2.json"
+    for image in content["images"]:
+        image["split"] = {"test": "train", "train": "test"}.get(image["split"], "spare")
+    second.write_text(json.dumps(content))
+    return [first, second]
+
+
+def test_a_gallery_holds_no_picture_twice_nor_one_that_asks(tmp_path, caplog):
+    files = write_folds(tmp_path)
+    found = measure(files, tmp_path, gallery="train")
+    assert [one.neighbours.gallery_images for one in found.by_set] == [2, 2]
+    assert found.whole.neighbours is None  # both files' pictures ask, and no other is there
+    assert "fold1 + fold2: the split 'train' has no picture" in caplog.text
+    found = measure(files, tmp_path, gallery="spare")
+    assert (found.whole.neighbours.images, found.whole.neighbours.gallery_images) == (4, 2)
+
+
 def test_a_split_without_images_names_those_there_are(tmp_path):
     file = write_coloured(tmp_path / "one.json", COLOURS, split="train")
     write_coloured(file, ["red"], split="val")
@@ -123,6 +147,14 @@ def test_texts_without_a_known_word_score_0_and_are_counted(tmp_path):
     assert found.whole.retrieval.unknown_texts == 1
     assert as_json(found)["unknown_texts"] == 1
     assert "1 texts without a known word score 0" in as_table(found)
+
+
+def test_a_known_word_of_the_prefix_does_not_answer_for_an_unknown_text(tmp_path):
+    captions = [["a quay", "green"], ["red"]]
+    file = write_coloured(tmp_path / "one.json", ["green", "red"], captions=captions)
+    found = measure([file], tmp_path, protocol=Protocol.B, prefix="blue, ")
+    assert found.whole.retrieval.unknown_texts == 1
+    assert found.whole.retrieval.texts == 3
 
 
 def test_broken_and_missing_pictures_are_named_at_once(tmp_path, monkeypatch):
@@ -157,6 +189,23 @@ def test_weights_that_give_no_numbers_are_refused(tmp_path):
     file = write_coloured(tmp_path / "one.json", COLOURS)
     with pytest.raises(EncoderError, match="not numbers"):
         measure([file], tmp_path, encoder=Diverged())
+
+
+def test_texts_that_are_not_numbers_are_refused():
+    class Diverged(FakeEncoder):
+        def encode_texts(self, texts):
+            return super().encode_texts(texts) * np.float32("nan")
+
+    with pytest.raises(EncoderError, match="not numbers"):
+        embed_sentences(Diverged(), ["green"])
+
+
+def test_no_bar_but_the_one_that_was_asked_for(tmp_path, capsys):
+    images = read_captions(
+        [write_coloured(tmp_path / "one.json", ["green"] * 300, side=4)], [tmp_path]
+    )
+    embed_files(FakeEncoder(), images, batch_size=300)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_template_that_is_none_is_refused(tmp_path):

@@ -5,12 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from georclip.evaluation.metrics import (
+    NOT_FOUND,
     class_precision,
-    mean_recall,
+    first_hits,
     precision_per_query,
     ranking,
     recall_at,
 )
+from georclip.evaluation.protocols import mean_recall
 
 
 def test_equal_scores_rank_by_lowest_index():
@@ -55,6 +57,14 @@ def test_recall_both_ways_by_hand():
     shifted = images[[1, 2, 0]]
     # R@1 is 0 both ways; R@5 and R@10 hold all three candidates
     assert mean_recall(images, shifted, np.arange(3)) == pytest.approx(400 / 6)
+
+
+def test_what_is_never_found_is_not_found_at_any_k():
+    scores = np.array([[0.1, 0.2], [np.nan, 0.2]])
+    relevant = np.array([[False, False], [True, False]])
+    assert first_hits(scores, relevant).tolist() == [NOT_FOUND, NOT_FOUND]
+    assert recall_at(scores, relevant, 3) == 0.0
+    assert first_hits(np.zeros((1, 0)), np.zeros((1, 0), dtype=bool)).tolist() == [NOT_FOUND]
 
 
 def test_ties_do_not_flatter():

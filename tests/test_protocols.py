@@ -7,9 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from georclip.evaluation.metrics import first_hits
-from georclip.evaluation.protocols import Protocol, Ranks, ceiling, pair, rank
-from georclip.evaluation.retrieval import CUTOFFS, measure_retrieval
+from georclip.evaluation.metrics import NOT_FOUND, first_hits
+from georclip.evaluation.protocols import (
+    CUTOFFS,
+    Protocol,
+    Ranks,
+    ceiling,
+    mean_recall,
+    pair,
+    rank,
+)
+from georclip.evaluation.retrieval import measure_retrieval
 
 FEW = st.lists(
     st.lists(st.sampled_from("stuvw"), min_size=1, max_size=3), min_size=2, max_size=5
@@ -122,7 +130,20 @@ def test_parts_give_what_the_whole_gives(monkeypatch):
 
 def test_what_is_not_a_number_finds_nothing():
     scores = np.array([[np.nan, 0.5], [0.9, 0.1]])
-    assert first_hits(scores, np.array([[True, False], [True, False]])).tolist() == [2, 0]
+    assert first_hits(scores, np.array([[True, False], [True, False]])).tolist() == [NOT_FOUND, 0]
+
+
+@given(FEW, st.integers(0, 2**32 - 1))
+def test_mean_recall_from_vectors_is_protocol_a(sentences, seed):
+    """Duplicates among the sentences, and vectors whose products round: to the last bit."""
+    rng = np.random.default_rng(seed)
+    sentences = [[f"{one}{n % 9}" for one in own] for n, own in enumerate(sentences * 12)]
+    pairing = pair(sentences, Protocol.A)
+    images = unit(rng, len(sentences), 48).astype(np.float32)
+    captions = unit(rng, len(pairing.captions), 48).astype(np.float32)
+    figures = measure_retrieval(pairing, images, captions, protocol=Protocol.A, prefix="")
+    found = mean_recall(images, captions[pairing.caption_of_text], pairing.image_of_pair)
+    assert found == figures.recalls.mean
 
 
 # the protocols' rules

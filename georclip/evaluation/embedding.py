@@ -48,9 +48,10 @@ def embed_files(
     for start in range(0, len(images), step):
         part = images[start : start + step]
         try:
-            pixels = decode_images(part, max_side_px=side)
+            pixels = decode_images(part, max_side_px=side, quiet=True)
         except CaptionError:
-            decode_images(images, max_side_px=1)  # names the broken ones of all, in little memory
+            # names the broken ones of all, in little memory
+            decode_images(images, max_side_px=1, quiet=True)
             raise
         vectors[start : start + len(part)] = embed_pictures(encoder, pixels, batch_size=batch_size)
         if progress is not None:
@@ -101,7 +102,43 @@ def embed_sentences(
                     vectors[number] = encoder.encode_texts([sentence])[0]
         if progress is not None:
             progress(start + len(part), len(sentences))
+    _check_numbers(vectors, encoder)
     return vectors
+
+
+def embed_captions(
+    encoder: Encoder,
+    captions: Sequence[str],
+    *,
+    prefix: str,
+    progress: Progress | None = None,
+) -> npt.NDArray[np.float32]:
+    """Embed captions that stand behind a prefix; one without a known word gets a zero vector.
+
+    The prefix's own words do not count: they would answer for a caption that says nothing.
+
+    Args:
+        encoder: Either kind.
+        captions: Each with the prefix.
+        prefix: "" where there is none.
+        progress: Told captions done and captions in all.
+
+    Raises:
+        EncoderError: The encoder gives no numbers, or cannot run.
+    """
+    vectors = embed_sentences(encoder, captions, progress=progress)
+    if prefix.strip():
+        vectors[~known_sentences(encoder, [one.removeprefix(prefix) for one in captions])] = 0.0
+    return vectors
+
+
+def known_sentences(encoder: Encoder, sentences: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which sentences hold a word that the encoder knows: bool, (sentences,).
+
+    Raises:
+        EncoderError: The encoder gives no numbers, or cannot run.
+    """
+    return np.asarray(embed_sentences(encoder, sentences).any(axis=1), dtype=np.bool_)
 
 
 def _check_numbers(vectors: npt.NDArray[np.float32], encoder: Encoder) -> None:

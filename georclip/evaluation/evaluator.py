@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import CaptionError
-from georclip.evaluation.embedding import Progress, embed_files, embed_sentences
+from georclip.evaluation.embedded import Embedded
+from georclip.evaluation.embedding import Progress, embed_captions, embed_files
 from georclip.evaluation.in_scene import InSceneFigures, measure_scales
 from georclip.evaluation.neighbours import Gallery, NeighbourFigures, measure_neighbours
 from georclip.evaluation.protocols import pair
@@ -31,42 +33,10 @@ if TYPE_CHECKING:
     from georclip.captions.records import CaptionedImage
     from georclip.encoders.base import Encoder
 
+log = logging.getLogger("georclip")
+
 Bars = Callable[[str, str], AbstractContextManager[Progress]]
 """Makes a progress bar from a name and a unit."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Embedded:
-    """Pictures with their vectors.
-
-    Attributes:
-        images: The pictures.
-        vectors: float32, (pictures, dim).
-    """
-
-    images: tuple[CaptionedImage, ...]
-    vectors: npt.NDArray[np.float32]
-
-    def of(self, source: str) -> _Embedded:
-        """Those of one caption file."""
-        kept = [number for number, image in enumerate(self.images) if image.source == source]
-        return _Embedded(
-            images=tuple(self.images[number] for number in kept),
-            vectors=self.vectors[kept],
-        )
-
-    def labelled(self) -> _Embedded:
-        """Those that have a class."""
-        kept = [number for number, image in enumerate(self.images) if image.label]
-        return _Embedded(
-            images=tuple(self.images[number] for number in kept),
-            vectors=self.vectors[kept],
-        )
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class of each."""
-        return tuple(image.label for image in self.images)
 
 
 def evaluate(
@@ -116,7 +86,7 @@ def evaluate(
         device=encoder.device,
         split=settings.split,
         protocol=settings.protocol,
-        whole=measure.one(" + ".join(names), _joined(embedded)) if several else by_set[0],
+        whole=measure.one(" + ".join(names), embedded.joined()) if several else by_set[0],
         by_set=tuple(by_set) if several else (),
     )
 
@@ -156,27 +126,10 @@ def _embed(
     settings: EvaluationSettings,
     bars: Bars,
     name: str,
-) -> _Embedded:
+) -> Embedded:
     with bars(name, "picture") as progress:
         vectors = embed_files(encoder, images, batch_size=settings.batch_size, progress=progress)
-    return _Embedded(images=images, vectors=vectors)
-
-
-def _joined(embedded: _Embedded) -> _Embedded:
-    """One entry per picture, with what all caption files say of it."""
-    first: dict[Path, int] = {}
-    merged: dict[Path, CaptionedImage] = {}
-    for number, image in enumerate(embedded.images):
-        known = merged.get(image.path)
-        if known is None:
-            first[image.path], merged[image.path] = number, image
-        else:
-            merged[image.path] = replace(
-                known,
-                sentences=known.sentences + image.sentences,
-                label=known.label or image.label,
-            )
-    return _Embedded(images=tuple(merged.values()), vectors=embedded.vectors[list(first.values())])
+    return Embedded(images=images, vectors=vectors)
 
 
 class _Measuring:
@@ -188,7 +141,7 @@ class _Measuring:
         settings: EvaluationSettings,
         tasks: frozenset[Task],
         bars: Bars,
-        gallery: _Embedded | None,
+        gallery: Embedded | None,
     ) -> None:
         self._encoder = encoder
         self._settings = settings
@@ -197,7 +150,7 @@ class _Measuring:
         self._gallery = gallery
         self._captions: dict[str, npt.NDArray[np.float32]] = {}
 
-    def one(self, name: str, embedded: _Embedded) -> SetFigures:
+    def one(self, name: str, embedded: Embedded) -> SetFigures:
         """Everything but scenes, of one set."""
         labelled = embedded.labelled()
         count, asked = len(labelled.images), self._tasks
@@ -209,10 +162,10 @@ class _Measuring:
             unlabelled=len(embedded.images) - count,
             retrieval=self._retrieval(embedded) if Task.RETRIEVAL in asked else None,
             zero_shot=self._zero_shot(labelled) if zero_shot else None,
-            neighbours=self._neighbours(labelled) if neighbours else None,
+            neighbours=self._neighbours(name, labelled) if neighbours else None,
         )
 
-    def in_scene(self, embedded: _Embedded, folder: Path) -> tuple[InSceneFigures, ...]:
+    def in_scene(self, embedded: Embedded, folder: Path) -> tuple[InSceneFigures, ...]:
         """Pictures laid into a scene, indexed and asked for."""
         with self._bars(folder.name, "chip") as progress:
             return measure_scales(
@@ -224,23 +177,24 @@ class _Measuring:
                 progress=progress,
             )
 
-    def _retrieval(self, embedded: _Embedded) -> RetrievalFigures:
+    def _retrieval(self, embedded: Embedded) -> RetrievalFigures:
         protocol, prefix = self._settings.protocol, self._settings.prefix
+        prefix = protocol.prefix if prefix is None else prefix
         pairing = pair([image.sentences for image in embedded.images], protocol, prefix=prefix)
         new = [caption for caption in pairing.captions if caption not in self._captions]
         if new:
             with self._bars("captions", "caption") as progress:
-                vectors = embed_sentences(self._encoder, new, progress=progress)
+                vectors = embed_captions(self._encoder, new, prefix=prefix, progress=progress)
             self._captions.update(zip(new, vectors, strict=True))
         return measure_retrieval(
             pairing,
             embedded.vectors,
             np.stack([self._captions[caption] for caption in pairing.captions]),
             protocol=protocol,
-            prefix=protocol.prefix if prefix is None else prefix,
+            prefix=prefix,
         )
 
-    def _zero_shot(self, labelled: _Embedded) -> ZeroShotFigures:
+    def _zero_shot(self, labelled: Embedded) -> ZeroShotFigures:
         return measure_zero_shot(
             self._encoder,
             labelled.vectors,
@@ -248,21 +202,25 @@ class _Measuring:
             templates=self._settings.templates,
         )
 
-    def _neighbours(self, labelled: _Embedded) -> NeighbourFigures:
+    def _neighbours(self, name: str, labelled: Embedded) -> NeighbourFigures | None:
         gallery = None
         if self._gallery is not None and self._settings.gallery is not None:
-            sources = {image.source for image in labelled.images}
-            kept = [n for n, image in enumerate(self._gallery.images) if image.source in sources]
-            if not kept:
+            split = self._settings.gallery
+            if not self._gallery.images:
                 raise CaptionError(
-                    f"no image of the split {self._settings.gallery!r} has a class: "
+                    f"no image of the split {split!r} has a class: "
                     "there are no neighbours to look for"
                 )
-            gallery = Gallery(
-                split=self._settings.gallery,
-                vectors=self._gallery.vectors[kept],
-                labels=tuple(self._gallery.labels[number] for number in kept),
-            )
+            among = self._gallery.gallery_for(labelled)
+            if not among.images:
+                log.warning(
+                    "%s: the split %r has no picture with a class that is not measured itself: "
+                    "neighbours are left out",
+                    name,
+                    split,
+                )
+                return None
+            gallery = Gallery(split=split, vectors=among.vectors, labels=among.labels)
         return measure_neighbours(
             labelled.vectors,
             labelled.labels,

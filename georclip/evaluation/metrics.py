@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+NOT_FOUND = int(np.iinfo(np.int64).max)
+"""Rank of a right answer that never comes: beyond every k."""
 _CELLS = 4_000_000
 """Scores held at once where queries can be taken in parts."""
 
@@ -33,8 +35,8 @@ def first_hits(
         relevant: bool, (queries, candidates).
 
     Returns:
-        int64, (queries,): 0 where a right answer comes first; the number of candidates where a
-        query has none, or a score that is not a number.
+        int64, (queries,): 0 where a right answer comes first; `NOT_FOUND` where a query has none,
+        or a score that is not a number.
 
     Raises:
         ValueError: Shapes differ.
@@ -42,14 +44,14 @@ def first_hits(
     _check_shapes(scores, relevant)
     count = scores.shape[1]
     if count == 0:
-        return np.zeros(len(scores), dtype=np.int64)
+        return np.full(len(scores), NOT_FOUND, dtype=np.int64)
     best = np.where(relevant, scores, -np.inf).argmax(axis=1)  # of equal ones the first
     score = np.take_along_axis(scores, best[:, None], axis=1)
     before = np.arange(count)[None, :] < best[:, None]
     ranks = ((scores > score) | ((scores == score) & before)).sum(axis=1)
     # NaN is neither above nor below anything, and would come first otherwise.
     found = relevant.any(axis=1) & ~np.isnan(scores).any(axis=1)
-    return np.asarray(np.where(found, ranks, count), dtype=np.int64)
+    return np.asarray(np.where(found, ranks, NOT_FOUND), dtype=np.int64)
 
 
 def recall_of(ranks: npt.NDArray[np.integer], k: int) -> float:
@@ -127,26 +129,6 @@ def class_precision(
     relevant = np.array([[label == name for label in labels] for name in classes])
     precision = precision_per_query(class_vectors @ image_vectors.T, relevant, k)
     return dict(zip(classes, precision.tolist(), strict=True))
-
-
-def mean_recall(
-    image_vectors: npt.NDArray[np.floating],
-    text_vectors: npt.NDArray[np.floating],
-    image_of_text: npt.NDArray[np.integer],
-) -> float:
-    """Mean of R@1, R@5 and R@10 in both directions, protocol A, in percent.
-
-    Protocol A: every caption belongs to its own picture alone, equal captions included.
-
-    Args:
-        image_vectors: Unit vectors, (images, dim).
-        text_vectors: Unit vectors, (texts, dim).
-        image_of_text: Index of each text's picture, (texts,).
-    """
-    scores = text_vectors @ image_vectors.T  # (texts, images)
-    relevant = image_of_text[:, None] == np.arange(len(image_vectors))[None, :]
-    ranks = (first_hits(scores, relevant), first_hits(scores.T, relevant.T))
-    return float(np.mean([recall_of(one, k) for one in ranks for k in (1, 5, 10)]))
 
 
 def parts(queries: int, candidates: int) -> list[slice]:

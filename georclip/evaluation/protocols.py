@@ -19,7 +19,10 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from georclip.evaluation.metrics import first_hits, parts
+from georclip.evaluation.metrics import first_hits, parts, recall_of
+
+CUTOFFS = (1, 5, 10)
+"""The k of R@k that both protocols report."""
 
 
 class Protocol(StrEnum):
@@ -148,6 +151,36 @@ def rank(
         scores = (image_vectors[images] @ caption_vectors.T)[:, pairing.caption_of_text]
         answered[images] = first_hits(scores, pairing.relevant(all_texts, images).T)
     return Ranks(text_to_image=found, image_to_text=answered)
+
+
+def mean_recall(
+    image_vectors: npt.NDArray[np.floating],
+    text_vectors: npt.NDArray[np.floating],
+    image_of_text: npt.NDArray[np.integer],
+) -> float:
+    """Mean of R@1, R@5 and R@10 in both directions by protocol A, in percent, from vectors alone.
+
+    Texts of equal vectors are one sentence, as in `rank`.
+
+    Args:
+        image_vectors: Unit vectors, (images, dim).
+        text_vectors: Unit vectors, (texts, dim).
+        image_of_text: Index of each text's picture, (texts,).
+    """
+    number: dict[bytes, int] = {}
+    said = [number.setdefault(row.tobytes(), len(number)) for row in text_vectors]
+    caption_of_text = np.array(said, dtype=np.int64)
+    _, first = np.unique(caption_of_text, return_index=True)
+    pairing = Pairing(
+        captions=("",) * len(number),  # what they say does not matter
+        caption_of_text=caption_of_text,
+        image_count=len(image_vectors),
+        text_of_pair=np.arange(len(said), dtype=np.int64),
+        image_of_pair=np.asarray(image_of_text, dtype=np.int64),
+    )
+    ranks = rank(pairing, image_vectors, text_vectors[first])
+    both = (ranks.text_to_image, ranks.image_to_text)
+    return float(np.mean([recall_of(one, k) for one in both for k in CUTOFFS]))
 
 
 def ceiling(pairing: Pairing) -> Ranks:

@@ -7,8 +7,9 @@ from typing import Any
 
 from georclip.evaluation.in_scene import InSceneFigures
 from georclip.evaluation.neighbours import NeighbourFigures
+from georclip.evaluation.protocols import CUTOFFS
 from georclip.evaluation.records import Evaluation, SetFigures
-from georclip.evaluation.retrieval import CUTOFFS, Recalls, RetrievalFigures
+from georclip.evaluation.retrieval import Recalls, RetrievalFigures
 from georclip.evaluation.zero_shot import ZeroShotFigures
 
 _WIDTH = 22

@@ -8,10 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.evaluation.metrics import recall_of
-from georclip.evaluation.protocols import Pairing, Protocol, Ranks, ceiling, rank
-
-CUTOFFS = (1, 5, 10)
-"""The k of R@k that both protocols report."""
+from georclip.evaluation.protocols import CUTOFFS, Pairing, Protocol, Ranks, ceiling, rank
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.errors import QueryError
 from georclip.evaluation.embedding import embed_pictures, embed_sentences
-from georclip.evaluation.metrics import class_precision, mean_recall
+from georclip.evaluation.metrics import class_precision
+from georclip.evaluation.protocols import mean_recall
 from georclip.evaluation.zero_shot import measure_zero_shot
 from georclip.training.settings import Choice
 
