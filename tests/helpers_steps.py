@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from georclip.encoders.compact_towers import CompactTowers
 from georclip.training.data.batches import Batch
-from georclip.training.gradient_cache import deal
+from georclip.training.dealing import deal
 from tests.helpers_encoders import TINY_CONFIG
 
 PICTURES, SENTENCES, WORDS = 7, 11, 6

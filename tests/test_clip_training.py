@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,6 +11,7 @@ from georclip.captions.reading import read_captions
 from georclip.encoders.loading import load_encoder
 from georclip.training import loop
 from georclip.training.checkpoint import checkpoint_path
+from georclip.training.data.batches import BatchMaker
 from georclip.training.defaults import resolve_settings
 from georclip.training.loop import train
 from georclip.training.models.starting import make_model, trained
@@ -89,6 +91,18 @@ def test_lora_moves_projections_and_nothing_else(starts, captioned, tmp_path):
         "transformer.resblocks.0.mlp.c_fc.weight",
         "transformer.resblocks.0.mlp.c_proj.weight",
     }
+
+
+def test_a_batch_keeps_the_end_of_sentences_with_exclamation_marks(starts, captioned):
+    """CLIP's id 0, which fills up, is also a "!" that no blank follows."""
+    settings = replace(SETTINGS, prompt_share=0.0, dropped_share=0.0, batch_size=2)
+    images = [replace(captioned[0], sentences=(text,)) for text in ("!; !; a field!; b", "a b")]
+    model = make_model(trained(weights=starts[TINY]), [], settings, name="tuned")
+    pixels = [np.zeros((40, 40, 3), dtype=np.uint8)] * 2
+    (batch,) = BatchMaker(images, pixels, model, settings).epoch(0)
+    ends = {int(row.max()) for row in batch.ids}
+    assert ends == {model.token_ids("a").max()}  # no sentence has lost it
+    assert (model.token_ids("!; !; a field!; b") == 0).sum() > 77 - batch.ids.shape[1]
 
 
 @pytest.mark.parametrize("architecture", [TINY, TINY_RESNET])

@@ -1,6 +1,7 @@
 """What the comparison of losses computes, and that it shows a collapse."""
 
 import csv
+import math
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georclip.captions.reading import read_captions
-from tests.benchmarks.collapse import LOSSES, compare, write_csv
+from georclip.training.losses import contrastive_loss
+from tests.benchmarks.collapse import LOSSES, collapsing_loss, compare, write_csv
 from tests.benchmarks.collapse_plot import draw
 from tests.benchmarks.collapse_probe import mean_cosine_across, mean_cosine_between, softmax
 from tests.helpers_training import TINY, draw_captioned, tiny_model
@@ -34,6 +36,15 @@ def test_mean_cosines_leave_own_pairs_out(rows, seed):
     apart = ~np.eye(rows, dtype=bool)
     assert mean_cosine_between(one) == pytest.approx((one @ one.T)[apart].mean(), abs=1e-5)
     assert mean_cosine_across(one, other) == pytest.approx((one @ other.T)[apart].mean(), abs=1e-5)
+
+
+def test_one_point_for_everything_is_perfect_for_the_collapsing_loss_alone():
+    point = torch.tensor([[1.0, 0.0]]).repeat(6, 1)
+    assert collapsing_loss(point, point, torch.arange(6)).item() == pytest.approx(0.0)
+    positives = torch.eye(6, dtype=torch.bool)
+    assert contrastive_loss(point, point, torch.tensor(10.0), positives).item() == pytest.approx(
+        math.log(6)
+    )
 
 
 def test_one_point_scores_all_captions_alike():

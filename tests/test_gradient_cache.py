@@ -10,8 +10,9 @@ from torch.nn import functional as F
 
 from georclip.captions.reading import read_captions
 from georclip.errors import EncoderError
+from georclip.training.dealing import deal
 from georclip.training.distributed import Processes
-from georclip.training.gradient_cache import chain, cut, deal, embed_ahead, loss_gradient
+from georclip.training.gradient_cache import chain, cut, embed_ahead, loss_gradient
 from georclip.training.loop import train
 from georclip.training.losses import contrastive_loss
 from georclip.training.settings import TrainSettings

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from georclip.training.data.sentences import positive_pairs
-from georclip.training.losses import collapsing_loss, contrastive_loss
+from georclip.training.losses import contrastive_loss
 
 
 def unit(*shape):
@@ -64,12 +64,3 @@ def test_better_aligned_pairs_cost_less():
     aligned = contrastive_loss(texts, texts, torch.tensor(10.0), positives)
     crossed = contrastive_loss(texts.roll(1, 0), texts, torch.tensor(10.0), positives)
     assert aligned.item() < crossed.item()
-
-
-def test_one_point_for_everything_is_perfect_for_the_collapsing_loss_alone():
-    point = torch.tensor([[1.0, 0.0]]).repeat(6, 1)
-    assert collapsing_loss(point, point, torch.arange(6)).item() == pytest.approx(0.0)
-    positives = torch.eye(6, dtype=torch.bool)
-    assert contrastive_loss(point, point, torch.tensor(10.0), positives).item() == pytest.approx(
-        math.log(6)
-    )

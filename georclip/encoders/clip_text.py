@@ -32,6 +32,21 @@ class ClipText:
         read_at_end = getattr(clip, "text_pool_type", "") == _POOLED_AT_END
         self.cuts = looks_back and read_at_end and padded_with_zeros
 
+    def lengths(self, ids: Tensor) -> Tensor:
+        """How much of each sentence counts.
+
+        Args:
+            ids: int64, (sentences, words), whole.
+
+        Returns:
+            int64, (sentences,): up to the mark of the end, which is the highest id; all words
+            where nothing can be left out. Counting ids other than 0 would not do: 0 is also a
+            "!" before another sign.
+        """
+        if not self.cuts:
+            return ids.new_full((len(ids),), ids.shape[1])
+        return ids.argmax(dim=1) + 1
+
     def rows(self, ids: Tensor, *, part: int) -> Tensor:
         """Embed sentences, each as if it stood alone; rows are of no particular length.
 
@@ -46,8 +61,7 @@ class ClipText:
         if not self.cuts:
             rows: Tensor = self._clip.encode_text(ids)
             return rows
-        lengths = ids.argmax(dim=1) + 1  # the mark of the end is the highest id
-        return embed_by_length(ids, lengths, self._short, part=part)
+        return embed_by_length(ids, self.lengths(ids), self._short, part=part)
 
     def _short(self, ids: Tensor) -> Tensor:
         """Sentences of any number of words up to the context: open_clip takes whole ones only."""

@@ -26,7 +26,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from georclip.errors import EncoderError
-from georclip.training.gradient_cache import Embedded, LossGradient, deal, loss_gradient
+from georclip.training.dealing import deal
+from georclip.training.gradient_cache import Embedded, LossGradient, loss_gradient
 from georclip.training.trainable import Trainable
 
 log = logging.getLogger("georclip")

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from georclip.training.dealing import deal
 from georclip.training.losses import contrastive_loss
 
 Towers = Callable[[Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
@@ -83,15 +84,6 @@ class RandomState:
             if self.gpu is not None:
                 torch.cuda.set_rng_state(self.gpu, device)
             yield
-
-
-def deal(count: int, parts: int) -> tuple[slice, ...]:
-    """Cut `count` things into parts as even as can be, as cards are dealt.
-
-    Neighbours come into different parts: batches hold pictures of a class side by side, and each
-    part's batch statistics should be those of the whole.
-    """
-    return tuple(slice(first, count, parts) for first in range(parts))
 
 
 def cut(pictures: int, sentences: int, parts: int) -> tuple[Part, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 
@@ -27,16 +26,3 @@ def contrastive_loss(images: Tensor, texts: Tensor, scale: Tensor, positives: Te
     by_image = -(logits.log_softmax(dim=1) * wanted).sum(dim=1) / wanted.sum(dim=1)
     by_text = -(logits.log_softmax(dim=0) * wanted).sum(dim=0) / wanted.sum(dim=0)
     return 0.5 * (by_image.mean() + by_text.mean())
-
-
-def collapsing_loss(images: Tensor, texts: Tensor, owners: Tensor) -> Tensor:
-    """One less the mean cosine of matched pairs: no negatives, so one point for all is perfect.
-
-    Kept to show what it does; nothing trains with it.
-
-    Args:
-        images: Unit vectors, (pictures, dim).
-        texts: Unit vectors, (sentences, dim).
-        owners: int64, (sentences,): the picture that each sentence was written for.
-    """
-    return 1.0 - torch.sum(images[owners] * texts, dim=1).mean()

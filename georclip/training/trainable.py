@@ -53,11 +53,6 @@ class Trainable(Protocol):
         ...
 
     @property
-    def padded_after_end(self) -> bool:
-        """Whether ids after a sentence's last are all 0 and can be cut off."""
-        ...
-
-    @property
     def token_limit(self) -> int:
         """Ids that the text tower reads."""
         ...
@@ -84,6 +79,13 @@ class Trainable(Protocol):
 
     def token_ids(self, text: str) -> npt.NDArray[np.int64]:
         """Ids of a sentence, int64 (context length,)."""
+        ...
+
+    def lengths(self, ids: Tensor) -> Tensor:
+        """Ids of each sentence that must not be cut off: (sentences, words) to (sentences,).
+
+        At least 1; where nothing can be cut off, all words.
+        """
         ...
 
     def count_tokens(self, text: str) -> int:

@@ -30,7 +30,7 @@ from georclip.encoders.base import Encoder
 from georclip.errors import EncoderError
 from georclip.training.data.batches import Batch, BatchMaker
 from georclip.training.data.prefetching import prefetch
-from georclip.training.losses import collapsing_loss, contrastive_loss
+from georclip.training.losses import contrastive_loss
 from georclip.training.models.compact_model import DEFAULT_ARCHITECTURE, CompactModel
 from georclip.training.models.imagenet import PACKAGE, find_lite0
 from georclip.training.optimisation import learning_rate, make_optimizer, set_rate
@@ -42,6 +42,18 @@ from tests.benchmarks.machine import print_machine
 
 Loss = Callable[[Tensor, Tensor, Tensor, Batch], Tensor]
 """Of pictures' vectors, sentences' vectors, inverse temperature and the batch they are of."""
+
+
+def collapsing_loss(images: Tensor, texts: Tensor, owners: Tensor) -> Tensor:
+    """One less the mean cosine of matched pairs: no negatives, so one point for all is perfect.
+
+    Args:
+        images: Unit vectors, (pictures, dim).
+        texts: Unit vectors, (sentences, dim).
+        owners: int64, (sentences,): the picture that each sentence was written for.
+    """
+    return 1.0 - torch.sum(images[owners] * texts, dim=1).mean()
+
 
 LOSSES: dict[str, Loss] = {
     "1 - mean cosine": lambda images, texts, _, batch: collapsing_loss(images, texts, batch.owners),

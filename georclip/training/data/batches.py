@@ -14,7 +14,7 @@ from georclip.captions.records import CaptionedImage
 from georclip.training.data.colours import DRAWS, vary_colour, vary_sensor
 from georclip.training.data.sentences import SentenceMaker
 from georclip.training.data.views import random_view
-from georclip.training.gradient_cache import deal
+from georclip.training.dealing import deal
 from georclip.training.settings import TrainSettings
 from georclip.training.trainable import Trainable
 
@@ -26,7 +26,9 @@ class Batch:
     Attributes:
         pictures: float32, (own pictures, 3, side, side), normalised.
         ids: int64, (own sentences, words), as long as the longest sentence.
-        owners: int64, (sentences,): the picture that each sentence was written for.
+        owners: int64, (sentences,): the picture that each sentence was written for. The loss
+            needs `positives` alone; this tells a sentence's own picture from others that it is
+            true of as well, for losses that it is compared with.
         positives: bool, (pictures, sentences): which sentence is true of which picture.
     """
 
@@ -126,7 +128,4 @@ class BatchMaker:
     def _ids(self, texts: Sequence[str]) -> Tensor:
         """Ids of sentences, cut after the longest: int64 (sentences, words)."""
         ids = torch.from_numpy(np.stack([self._model.token_ids(text) for text in texts]))
-        if not self._model.padded_after_end:
-            return ids
-        longest = max(1, int((ids != 0).sum(dim=1).max()))
-        return ids[:, :longest]
+        return ids[:, : int(self._model.lengths(ids).max())]

@@ -85,11 +85,6 @@ class ClipModel:
         return False
 
     @property
-    def padded_after_end(self) -> bool:
-        """Whether ids after a sentence's end can be cut off: the text tower looks back only."""
-        return self._text.cuts
-
-    @property
     def token_limit(self) -> int:
         """Ids that the text tower reads."""
         return self._tokenizer.context_length
@@ -124,6 +119,10 @@ class ClipModel:
         """Ids of a sentence, int64 (context length,)."""
         ids: npt.NDArray[np.int64] = self._tokenizer.ids([text])[0].numpy()
         return ids
+
+    def lengths(self, ids: Tensor) -> Tensor:
+        """Ids up to each sentence's end, which is included, or all where the tower needs them."""
+        return self._text.lengths(ids)
 
     def count_tokens(self, text: str) -> int:
         """Ids of a sentence before it is cut."""

@@ -17,6 +17,7 @@ from georclip.encoders.compact import TorchCompactEncoder, read_compact
 from georclip.encoders.compact_image import LiteTower, ResidualTower
 from georclip.encoders.compact_shapes import compact_shape
 from georclip.encoders.compact_towers import CompactTowers
+from georclip.encoders.like_lengths import embed_by_length
 from georclip.encoders.saving import write_weights
 from georclip.encoders.words import WordTokenizer, normalise
 from georclip.training.data.vocabulary import build_vocabulary
@@ -134,11 +135,6 @@ class CompactModel:
         return True
 
     @property
-    def padded_after_end(self) -> bool:
-        """Ids after the last word are 0."""
-        return True
-
-    @property
     def token_limit(self) -> int:
         """Words that the text tower reads."""
         return self._tokenizer.context_length
@@ -149,18 +145,8 @@ class CompactModel:
         return vectors
 
     def embed_texts(self, ids: Tensor) -> Tensor:
-        """Ids, int64 (batch, words), to unit vectors (batch, dim).
-
-        Sentences of like length go through the tower together, each part without the padding that
-        all of it shares: a batch's longest sentence is several times its typical one.
-        """
-        lengths = (ids != 0).sum(dim=1).clamp(min=1)
-        order = lengths.argsort(stable=True)
-        parts = [
-            self._towers.text(ids[part][:, : int(lengths[part].max())])
-            for part in torch.split(order, _TEXT_PART)
-        ]
-        return torch.cat(parts)[order.argsort()]
+        """Ids, int64 (batch, words), to unit vectors (batch, dim)."""
+        return embed_by_length(ids, self.lengths(ids), self._towers.text, part=_TEXT_PART)
 
     def scale(self) -> Tensor:
         """Inverse temperature."""
@@ -177,6 +163,10 @@ class CompactModel:
     def token_ids(self, text: str) -> npt.NDArray[np.int64]:
         """Ids of a sentence, int64 (context length,)."""
         return self._tokenizer.encode(text).ids
+
+    def lengths(self, ids: Tensor) -> Tensor:
+        """Words of each sentence; ids after the last one are 0."""
+        return (ids != 0).sum(dim=1).clamp(min=1)
 
     def count_tokens(self, text: str) -> int:
         """Known words of a sentence before it is cut."""
