@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import click
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from georclip.cli.evaluating import name_sets
 from georclip.cli.main import cli
 from georclip.errors import CaptionError, EncoderError, ExportError
 from tests.helpers_captions import write_coloured
@@ -104,16 +106,54 @@ def test_files_of_one_name_are_told_apart(captioned, tmp_path):
     assert {one["images"] for one in found["by_set"].values()} == {6}
 
 
+def test_linked_files_are_named_as_they_were_given(tmp_path):
+    links = []
+    for letter in "ab":
+        real = write_coloured(tmp_path / letter / f"real{letter}.json", ["green", "red"], side=32)
+        links.append(real.parent / "one.json")
+        links[-1].symlink_to(real)
+    found = json.loads(run(
+        *links, "--images", links[0].parent, "--images", links[1].parent,
+        "--model", "starter", "-f", "json", "--tasks", "retrieval",
+    ))  # fmt: skip
+    assert list(found["by_set"]) == ["a-one.json", "b-one.json"]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (["/d/one.json", "/d/two.json"], ["one", "two"]),
+        (["/d/a/one.json", "/d/b/one.json"], ["a-one.json", "b-one.json"]),
+        (["/one.json", "/d/one.json"], ["one.json", "d-one.json"]),
+        # equal at every depth but 2, where the third is in the way
+        (["/d/a/b-c/x", "/d/a-b/c/x", "/e/z/c/x"], ["d-a-b-c-x", "d-a-b-c-x-2", "e-z-c-x"]),
+        (
+            ["/d/a/b-c/x", "/d/a-b/c/x", "/e/z/c/x", "/d/a/b-c/x-2"],
+            ["d-a-b-c-x", "d-a-b-c-x-3", "e-z-c-x", "d-a-b-c-x-2"],
+        ),
+    ],
+)
+def test_names_of_caption_files_differ_and_end(files, names):
+    assert name_sets([Path(file) for file in files]) == names
+
+
 @pytest.mark.parametrize(
     ("arguments", "needle"),
     [
         (["--activation", "both"], "goes with --published"),
         (["--tasks", "retrieval,magic"], "'magic' is none of"),
         (["--template", "an aerial photo"], "needs one {}"),
-        (["--pixel-sizes", "0"], "positive"),
+        (["--pixel-sizes", "0"], "from 0.1 to 10"),
+        (["--pixel-sizes", "nan"], "from 0.1 to 10"),
+        (["--pixel-sizes", "1,0.001"], "from 0.1 to 10"),
+        (["--seed", "-1"], "x>=0"),
         (["--protocol", "C"], "'C' is not one of"),
         (["--published", "remoteclip", "--protocol", "B"], "protocol A"),
         (["--published", "remoteclip", "--split", "val"], "'test'"),
+        (["--published", "remoteclip", "--gallery", "train"], "leave --gallery out"),
+        (["--published", "remoteclip", "--template", "a {}"], "leave --template out"),
+        (["--published", "remoteclip", "--pixel-sizes", "1"], "leave --pixel-sizes out"),
+        (["--published", "remoteclip", "--scene-dir", "x", "--seed", "0"], "--scene-dir, --seed"),
     ],
 )
 def test_wrong_usage(captioned, arguments, needle):

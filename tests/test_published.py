@@ -10,7 +10,7 @@ from PIL import Image
 from georclip.encoders.clip import build_model
 from georclip.encoders.registry import MODELS
 from georclip.errors import CaptionError, EncoderError
-from georclip.evaluation import published
+from georclip.evaluation import published, published_report
 from georclip.evaluation.protocols import Protocol, Ranks
 from georclip.evaluation.published import (
     FIGURES,
@@ -110,12 +110,13 @@ def test_the_activation_that_repeats_is_found(datasets, tiny_table, monkeypatch)
         if activation == "quickgelu"
     )
     monkeypatch.setattr(published, "FIGURES", table)
-    monkeypatch.setattr(published, "TEST_IMAGES", {"RSITMD": PICTURES})
+    monkeypatch.setattr(published, "TEST_IMAGES", {"RSITMD": PICTURES, "RSICD": PICTURES})
     again = json.loads(run(*files, "--activation", "both", "-f", "json"))
     assert abs(measured["RSITMD", "gelu"] - measured["RSITMD", "quickgelu"]) > TOLERANCE
     assert again["activation_needed"] == "quickgelu"
     assert "the checkpoints need quickgelu" in again["verdict"]
-    assert all(one["difference"] == 0 for one in again["rows"] if one["activation"] == "quickgelu")
+    differences = [o["difference"] for o in again["rows"] if o["activation"] == "quickgelu"]
+    assert differences == [0, 0, None]  # of UCM nobody knows the number of pictures
 
 
 def test_a_checkpoint_of_a_real_architecture_goes_the_whole_way(tmp_path):
@@ -173,6 +174,20 @@ def test_one_measured_alone_is_said_to_be_alone():
     assert "--activation both" in verdict.reason
 
 
+def test_one_measured_alone_that_does_not_repeat_points_at_the_other():
+    verdict = settle_activation([row("gelu", measured=40, wanted=50)])
+    assert verdict.activation is None
+    assert verdict.reason.startswith("gelu does not repeat")
+    assert "--activation both measures the other" in verdict.reason
+
+
+def test_an_unknown_number_of_pictures_is_said(monkeypatch):
+    monkeypatch.setattr(published_report, "TEST_IMAGES", {})
+    rows = [row("gelu", measured=50, wanted=50, same_images=False)]
+    printed = repetition_table(rows, settle_activation(rows))
+    assert "RSITMD: nobody here knows how many images" in printed
+
+
 def test_other_pictures_are_not_compared():
     rows = [row("gelu", measured=50, wanted=50, dataset="UCM", same_images=False)]
     assert settle_activation(rows).activation is None
@@ -217,4 +232,4 @@ def test_without_weights_the_way_to_them_is_said(monkeypatch):
 def test_figures_are_of_known_models_and_data_sets():
     assert {figure.model for figure in FIGURES} <= set(published.MODELS) <= set(MODELS)
     assert {figure.dataset for figure in FIGURES} <= set(published.DATASETS)
-    assert set(TEST_IMAGES) <= set(published.DATASETS)
+    assert set(TEST_IMAGES) == set(published.DATASETS)  # else nothing could be compared

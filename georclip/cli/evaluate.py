@@ -16,6 +16,16 @@ if TYPE_CHECKING:
 TASKS = ("retrieval", "zero-shot", "neighbours", "in-scene")
 
 
+_NOT_RETRIEVAL = {
+    "templates": "--template",
+    "gallery": "--gallery",
+    "pixel_sizes": "--pixel-sizes",
+    "scene_dir": "--scene-dir",
+    "seed": "--seed",
+}
+"""Options that retrieval does not heed, by their parameters."""
+
+
 class Tasks(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.5 on
     """Tasks parted by commas."""
 
@@ -90,14 +100,20 @@ class Tasks(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     metavar="0.5,1,2",
     default="1",
     show_default=True,
-    help="Pixel sizes at which a scene of in-scene is asked, over its own.",
+    help="Pixel sizes at which a scene of in-scene is asked, over its own; from 0.1 to 10.",
 )
 @click.option(
     "--scene-dir",
     type=click.Path(path_type=Path, file_okay=False),
     help="Keep the scenes and indexes of in-scene here.",
 )
-@click.option("--seed", default=0, show_default=True, help="Of how scenes are laid.")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of how scenes are laid.",
+)
 @click.option(
     "--published",
     type=click.Choice(["remoteclip"]),
@@ -122,7 +138,8 @@ class Tasks(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
 @device_option
 @click.option("--batch-size", type=click.IntRange(min=1), help="Most pictures encoded at once.")
 @click.option("--quiet", is_flag=True, help="No progress; only warnings and errors.")
-def evaluate(**options: object) -> None:
+@click.pass_context
+def evaluate(context: click.Context, /, **options: object) -> None:
     """Measure a model on CAPTIONS, files of pictures and what people wrote about them.
 
     \b
@@ -138,10 +155,13 @@ def evaluate(**options: object) -> None:
     """
     from georclip.cli.evaluating import run
 
-    run(_request(options))
+    run(_request(context, options))
 
 
-def _request(options: dict[str, object]) -> EvaluateRequest:
+def _request(context: click.Context, options: dict[str, object]) -> EvaluateRequest:
     from georclip.cli.evaluating import EvaluateRequest
 
-    return EvaluateRequest(**options)  # type: ignore[arg-type]
+    default = click.core.ParameterSource.DEFAULT
+    given = [name for name in _NOT_RETRIEVAL if context.get_parameter_source(name) != default]
+    idle = tuple(_NOT_RETRIEVAL[name] for name in given)
+    return EvaluateRequest(**options, idle=idle)  # type: ignore[arg-type]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("georclip")
 
+_LEAST_FACTOR, _LARGEST_FACTOR = 0.1, 10.0
+
 Plotter = Callable[[Evaluation, Path], list[Path]]
 
 
@@ -64,6 +68,8 @@ class EvaluateRequest:
     device: str
     batch_size: int | None
     quiet: bool
+    idle: tuple[str, ...] = ()
+    """Options given on the command line that only tasks other than retrieval heed."""
 
 
 def run(request: EvaluateRequest) -> None:
@@ -108,6 +114,10 @@ def _repeat(request: EvaluateRequest) -> None:
         )
     if request.split != SPLIT:
         raise click.UsageError(f"--published compares with figures on the split {SPLIT!r}")
+    if request.idle:
+        raise click.UsageError(
+            f"--published measures retrieval alone: leave {', '.join(request.idle)} out"
+        )
     checkpoints = find_checkpoints(request.model, request.weights)
     rows = repeat_table(
         _read(request, SPLIT),
@@ -125,8 +135,12 @@ def _repeat(request: EvaluateRequest) -> None:
 
 
 def _settings(request: EvaluateRequest) -> EvaluationSettings:
-    if any(factor <= 0 or factor == float("inf") for factor in request.pixel_sizes):
-        raise click.BadParameter("needs positive numbers", param_hint="--pixel-sizes")
+    if not all(_LEAST_FACTOR <= factor <= _LARGEST_FACTOR for factor in request.pixel_sizes):
+        raise click.BadParameter(
+            f"needs numbers from {_LEAST_FACTOR:g} to {_LARGEST_FACTOR:g}: a scene has the square "
+            "of their reciprocal as many pixels",
+            param_hint="--pixel-sizes",
+        )
     for template in request.templates:
         if template.count("{}") != 1:
             raise click.BadParameter(
@@ -147,31 +161,45 @@ def _settings(request: EvaluateRequest) -> EvaluationSettings:
 
 def _read(request: EvaluateRequest, split: str) -> tuple[CaptionedImage, ...]:
     """The images of all caption files; figures of files of one name are told apart by folders."""
-    files = [Path(file).resolve() for file in request.captions]
-    twice = [file for file, count in Counter(files).items() if count > 1]
+    files = [Path(file) for file in request.captions]
+    twice = [file for file, times in Counter(map(Path.resolve, files)).items() if times > 1]
     if twice:
         raise click.UsageError(f"{twice[0]} is given twice: its pictures would count twice")
     options = request.caption_input
-    found = read_caption_files(request.captions, options, split=split)
-    names = _set_names(files)
-    if names == [file.stem for file in files]:
-        return found
+    if len({file.stem for file in files}) == len(files):
+        return read_caption_files(request.captions, options, split=split)
+    if len(options.image_dirs) not in (1, len(files)):  # the error that says so
+        return read_caption_files(request.captions, options, split=split)
     folders = options.image_dirs * (len(files) if len(options.image_dirs) == 1 else 1)
     return tuple(
         replace(image, source=name)
-        for file, folder, name in zip(request.captions, folders, names, strict=True)
-        for image in read_caption_files([file], replace(options, image_dirs=(folder,)), split=split)
+        for file, folder, name in zip(files, folders, name_sets(files), strict=True)
+        for image in read_caption_files(
+            [str(file)], replace(options, image_dirs=(folder,)), split=split
+        )
     )
 
 
-def _set_names(files: Sequence[Path]) -> list[str]:
-    """A name for each caption file: its stem, or as much of its path as tells them apart."""
+def name_sets(files: Sequence[Path]) -> list[str]:
+    """A name for each caption file: its stem, or as much of its path as tells them apart.
+
+    Links are not followed: the names are those that were given. Where whole paths joined by
+    hyphens are still equal, later ones get a number.
+    """
     names = [file.stem for file in files]
-    depth = 1
-    while len(set(names)) < len(names):
-        names = ["-".join(file.parts[-depth:]) for file in files]
+    parts = [Path(os.path.abspath(file)).parts[1:] for file in files]
+    depth, deepest = 1, max(map(len, parts), default=0)
+    while len(set(names)) < len(names) and depth <= deepest:
+        names = ["-".join(one[-depth:]) for one in parts]
         depth += 1
-    return names
+    told_apart: list[str] = []
+    for name in names:
+        numbered = (f"{name}-{number}" for number in count(2))
+        taken = {*told_apart, *names}
+        told_apart.append(
+            name if name not in told_apart else next(one for one in numbered if one not in taken)
+        )
+    return told_apart
 
 
 def _plotter() -> Plotter:

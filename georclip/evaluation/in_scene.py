@@ -113,8 +113,7 @@ class InSceneFigures:
         cell_m: Mean ground side of a cell, m.
         chips: Chips in the index.
         chip_sides_m: Ground side of the chips of each scale, ascending, m.
-        whole: Share of cells that some chip shows: it covers more of the chip than any other
-            cell, and more than half. What precision and recall could reach at most.
+        whole: Share of cells that cover more than half of some chip.
         k: Places looked at.
         precision_at_k: Precision at min(k, n) on the ground, class name as query, mean over
             classes, in [0, 1]; None where pictures have no class.

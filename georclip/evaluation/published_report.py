@@ -44,12 +44,21 @@ def repetition_table(rows: Sequence[Repetition], verdict: Verdict) -> str:
         f"{'measured':>10}{'difference':>12}{'at most':>9}",
     ]
     lines += [_line(row) for row in rows]
-    for dataset in dict.fromkeys(row.dataset for row in rows if not row.same_images):
-        lines.append(
-            f"{dataset}: published over {TEST_IMAGES[dataset]} images, another number here: "
-            "not comparable"
-        )
+    lines += [
+        _reason(dataset)
+        for dataset in dict.fromkeys(row.dataset for row in rows if not row.same_images)
+    ]
     return "\n".join([*lines, "", verdict.reason]) + "\n"
+
+
+def _reason(dataset: str) -> str:
+    """Why a data set's figures are not compared."""
+    if dataset not in TEST_IMAGES:
+        return f"{dataset}: nobody here knows how many images were published over: not comparable"
+    return (
+        f"{dataset}: published over {TEST_IMAGES[dataset]} images, another number here: "
+        "not comparable"
+    )
 
 
 def _line(row: Repetition) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from georclip.evaluation.in_scene import InSceneFigures
 from georclip.evaluation.neighbours import NeighbourFigures
-from georclip.evaluation.protocols import CUTOFFS
+from georclip.evaluation.protocols import CUTOFFS, Protocol
 from georclip.evaluation.records import Evaluation, SetFigures
 from georclip.evaluation.retrieval import Recalls, RetrievalFigures
 from georclip.evaluation.zero_shot import ZeroShotFigures
@@ -20,11 +20,11 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
 
     Recalls and accuracies are percentages, precisions lie in [0, 1]. The figures of all pictures
     in one gallery stand at the top; where there are several caption files, "by_set" holds the
-    same for each of them in a gallery of its own.
+    same for each of them in a gallery of its own. "protocol" stands beside retrieval alone.
+    "in_scene" is of one caption file's pictures: of several it is in "by_set" only.
     """
     spec = evaluation.encoder
     content: dict[str, Any] = {
-        "protocol": evaluation.protocol.value,
         "split": evaluation.split,
         "model": {
             "name": spec.name,
@@ -33,12 +33,11 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             "weights_sha256": spec.weights_sha256,
             "device": evaluation.device,
         },
-        **_set_json(evaluation.whole),
+        **_set_json(evaluation.whole, evaluation.protocol),
     }
     if evaluation.by_set:
         content["by_set"] = {
-            figures.name: {"protocol": evaluation.protocol.value, **_set_json(figures)}
-            for figures in evaluation.by_set
+            figures.name: _set_json(figures, evaluation.protocol) for figures in evaluation.by_set
         }
     return content
 
@@ -49,8 +48,9 @@ def as_table(evaluation: Evaluation) -> str:
     lines = [
         f"model {spec.name} ({spec.architecture}, {spec.activation}) on {evaluation.device}, "
         f"split {evaluation.split}",
-        f"retrieval by protocol {evaluation.protocol.description}",
     ]
+    if any(figures.retrieval is not None for figures in evaluation.sets):
+        lines.append(f"retrieval by protocol {evaluation.protocol.description}")
     for figures in evaluation.sets:
         lines += ["", *_set_lines(figures)]
     return "\n".join(lines) + "\n"
@@ -69,13 +69,14 @@ def _by_cutoff(values: tuple[float, ...]) -> dict[str, float]:
     return {f"R@{k}": value for k, value in zip(CUTOFFS, values, strict=True)}
 
 
-def _set_json(figures: SetFigures) -> dict[str, Any]:
+def _set_json(figures: SetFigures, protocol: Protocol) -> dict[str, Any]:
     content: dict[str, Any] = {
         "images": figures.images,
         "unlabelled_images": figures.unlabelled,
     }
     if figures.retrieval is not None:
         retrieval = figures.retrieval
+        content["protocol"] = protocol.value
         content["prefix"] = retrieval.prefix
         content["texts"] = retrieval.texts
         content["unknown_texts"] = retrieval.unknown_texts
