@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from georclip.captions.columns import CAPTION_NAMES, IMAGE_NAMES
 from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.reading import read_captions
+from georclip.cli.train import train
 from georclip.errors import CaptionError
 from georclip.training.data.vocabulary import build_vocabulary
 from tests.helpers_training import draw_captioned
@@ -126,3 +128,21 @@ def test_the_vocabulary_holds_frequent_words_classes_and_extras(tmp_path):
     assert {"storage", "tank", "farmland", "port", "lake"} <= set(words)
     assert "ship" not in words
     assert len(set(words)) == len(words)
+
+
+def test_other_splits_are_counted_aloud_and_restval_is_learnt(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr("georclip.captions.entries.log.propagate", True)
+    file = tmp_path / "c.csv"
+    rows = [("a.png", "restval"), ("b.png", "extra"), ("c.png", "extra"), ("d.png", "val")]
+    file.write_text("image,caption,split\n" + "".join(f"{n},a road,{s}\n" for n, s in rows))
+    with caplog.at_level("WARNING", logger="georclip"):
+        images = read_captions([file], [tmp_path])
+    assert [image.split for image in images] == ["train", "extra", "extra", "val"]
+    (record,) = caplog.records
+    assert record.message.endswith("neither learnt nor held out: 2 of 'extra'")
+
+
+@pytest.mark.parametrize(("name", "known"), [("image", IMAGE_NAMES), ("caption", CAPTION_NAMES)])
+def test_the_help_names_columns_in_the_order_they_are_looked_for(name, known):
+    (option,) = [one for one in train.params if one.name == f"{name}_column"]
+    assert f"the first there is of {', '.join(known)};" in option.help

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,14 @@ log = logging.getLogger("georclip")
 _SHOWN_LETTERS = 200
 _SPLITS = {
     "training": "train",
+    "restval": "train",  # Karpathy's COCO: images of val that are learnt
     "valid": "val",
     "validation": "val",
     "dev": "val",
     "testing": "test",
 }
 """Other words for the three splits; anything else is taken as it stands."""
+_USUAL = frozenset({"train", "val", "test"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ def gather(
     """Join the entries of each picture, in the order in which pictures are first named.
 
     Blank captions are left out with a warning; captions that come again are kept, since protocol
-    A counts them.
+    A counts them. Splits of unusual names are kept, and said.
 
     Args:
         entries: Of one file.
@@ -95,6 +98,7 @@ def gather(
     if not kept:
         raise CaptionError(f"{file} holds no caption: there is nothing to learn or measure")
     _divide(kept, file, undivided)
+    _report_unusual(kept, file)
     return [
         CaptionedImage(
             path=folder / picture.name,
@@ -175,6 +179,17 @@ def _report_blank(entries: Sequence[Entry], file: Path) -> None:
     ]
     if blank:
         log.warning("%s: %d empty captions are left out: %s", file, len(blank), some(blank))
+
+
+def _report_unusual(pictures: Sequence[_Gathered], file: Path) -> None:
+    counts = Counter(picture.split for picture in pictures if picture.split not in _USUAL)
+    if counts:
+        found = [f"{count} of {name!r}" for name, count in counts.items()]
+        log.warning(
+            "%s: images of other splits than train, val and test, which are neither learnt nor "
+            "held out: %s",
+            file, some(found),
+        )  # fmt: skip
 
 
 def _divide(pictures: Sequence[_Gathered], file: Path, undivided: Undivided) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
+    from georclip.captions.forms import CaptionForm
     from georclip.captions.records import CaptionedImage
 
 Command = Callable[..., Any]
@@ -73,21 +74,28 @@ def read_caption_files(
     """
     from pathlib import Path
 
-    from georclip.captions.forms import CaptionForm, HoldOut, Undivided
+    from georclip.captions.forms import HoldOut, Undivided
     from georclip.captions.reading import read_captions
 
     undivided: Undivided = HoldOut() if split is None else split
     if options.val_share is not None:
         undivided = HoldOut(share=options.val_share)
-    form = CaptionForm(
+    folders = [Path(name) for name in options.image_dirs]
+    files = [Path(file) for file in captions]
+    return read_captions(files, folders, caption_form(options), undivided=undivided)
+
+
+def caption_form(options: CaptionOptions) -> CaptionForm:
+    """How tables are written, as said on the command line."""
+    from georclip.captions.forms import CaptionForm
+
+    return CaptionForm(
         separator=options.separator,
         image_column=options.image_column,
         caption_column=options.caption_column,
         split_column=options.split_column,
         label_column=options.class_column,
     )
-    folders = [Path(name) for name in options.image_dirs]
-    return read_captions([Path(file) for file in captions], folders, form, undivided=undivided)
 
 
 def _separator(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -125,8 +133,18 @@ _OPTIONS = (
         help="Between the columns of tables; \\t is a tab.  [default: the first comma, tab or "
         "semicolon; a tab for .tsv]",
     ),
-    _column("image", "the image file", "image, filename, filepath, path, or the first of two"),
-    _column("caption", "the caption", "caption, title, text, sentence, or the second of two"),
+    _column(
+        "image",
+        "the image file",
+        "the first there is of filepath, image_path, filename, file_name, image, file, path; of "
+        "two columns the one that is not the caption's",
+    ),
+    _column(
+        "caption",
+        "the caption",
+        "the first there is of caption, title, text, sentence; of two columns the one that is not "
+        "the image's",
+    ),
     _column("split", "train, val or test", "split, if it is there"),
     _column("class", "the class in words", "class or label, if it is there"),
     click.option(
