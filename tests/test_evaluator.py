@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from georclip.captions.reading import read_captions
-from georclip.errors import CaptionError, EncoderError, QueryError
+from georclip.errors import CaptionError, EncoderError, QueryError, SceneError
 from georclip.evaluation.embedding import embed_files, embed_sentences
 from georclip.evaluation.evaluator import evaluate
 from georclip.evaluation.protocols import Protocol
@@ -18,6 +18,13 @@ from georclip.testing import FakeEncoder
 from tests.helpers_captions import write_coloured
 
 COLOURS = ["green", "red", "blue", "red", "green", "gray"]
+
+
+class Blind(FakeEncoder):
+    """Must not be shown a picture."""
+
+    def encode_images(self, pixels):
+        raise AssertionError("a picture was embedded")
 
 
 def silent(name, unit):
@@ -191,6 +198,30 @@ def test_weights_that_give_no_numbers_are_refused(tmp_path):
         measure([file], tmp_path, encoder=Diverged())
 
 
+def write_nameless(file):
+    """Classes of no known word."""
+    content = json.loads(write_coloured(file, ["green", "red", "green", "red"]).read_text())
+    for image in content["images"]:
+        image["class"] = "zzqxa" if image["class"] == "green" else "zzqxb"
+    file.write_text(json.dumps(content))
+    return file
+
+
+def test_classes_of_no_known_word_leave_the_rest_to_be_measured(tmp_path, caplog):
+    file = write_nameless(tmp_path / "one.json")
+    found = measure([file], tmp_path)
+    assert found.whole.zero_shot is None
+    assert found.whole.retrieval is not None
+    assert found.whole.neighbours.top_1 == 100.0
+    assert "one: the model knows no word of any class (zzqxa, zzqxb)" in caplog.text
+
+
+def test_classes_of_no_known_word_are_refused_where_they_are_asked_for(tmp_path):
+    file = write_nameless(tmp_path / "one.json")
+    with pytest.raises(QueryError, match=r"leave zero-shot out of --tasks, or name the column"):
+        measure([file], tmp_path, encoder=Blind(), tasks=frozenset({Task.ZERO_SHOT}))
+
+
 def test_texts_that_are_not_numbers_are_refused():
     class Diverged(FakeEncoder):
         def encode_texts(self, texts):
@@ -244,3 +275,30 @@ def test_a_scene_is_laid_indexed_and_asked(tmp_path):
     assert not {"mean_recall", "protocol"} & set(content)  # a protocol is retrieval's
     assert "protocol" not in as_table(found)
     assert "in a scene of" in as_table(found)
+
+
+def test_what_is_in_the_way_of_scenes_is_said_first(tmp_path):
+    file = write_coloured(tmp_path / "one.json", COLOURS)
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "one").write_text("in the way")
+    tasks = frozenset({Task.RETRIEVAL, Task.IN_SCENE})
+    with pytest.raises(SceneError, match="no scenes can be written"):
+        measure([file], tmp_path, encoder=Blind(), tasks=tasks)
+
+
+def test_scenes_alone_need_no_picture_by_itself(tmp_path):
+    """All that is embedded is chips."""
+    file = write_coloured(tmp_path / "one.json", ["green", "red"] * 4, side=40)
+    named = []
+
+    def bars(name, unit):
+        named.append(name)
+        return silent(name, unit)
+
+    found = measure([file], tmp_path, bars=bars, tasks=frozenset({Task.IN_SCENE}))
+    assert named == ["one", "asking one"]
+    assert found.whole.in_scene
+    (tmp_path / "one_test_1.png").unlink()
+    (tmp_path / "one_test_7.png").write_bytes(b"no picture")
+    with pytest.raises(CaptionError, match=r"one_test_1\.png.*one_test_7\.png"):
+        measure([file], tmp_path, tasks=frozenset({Task.IN_SCENE}))

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from georclip.errors import CaptionError, EncoderMismatchError, SceneError
+from georclip.errors import (
+    CaptionError,
+    EncoderMismatchError,
+    IndexFormatError,
+    QueryError,
+    SceneError,
+)
 from georclip.evaluation.ground_truth import Shares, judge, measure_shares
 from georclip.evaluation.in_scene import InSceneSettings, measure_in_scene, measure_scales
 from georclip.evaluation.mosaic import lay_mosaic, usual_side_px
@@ -275,6 +281,28 @@ def test_what_an_encoder_does_not_know_finds_nothing_and_is_said(pictures, tmp_p
     assert not any("place" in record.message for record in caplog.records)
 
 
+def test_a_question_that_fails_though_its_words_are_known_is_an_error(
+    pictures, tmp_path, monkeypatch
+):
+    def broken(store, encoder, query):
+        raise QueryError("this version is broken")
+
+    monkeypatch.setattr("georclip.evaluation.asking.search", broken)
+    with pytest.raises(QueryError, match="is broken"):
+        measure_in_scene(FakeEncoder(), pictures, folder=tmp_path, settings=InSceneSettings())
+
+
+def test_questions_are_counted(pictures, tmp_path):
+    told = []
+    measure_in_scene(
+        FakeEncoder(), pictures, folder=tmp_path, settings=InSceneSettings(),
+        asking=lambda *one: told.append(one),
+    )  # fmt: skip
+    captions = {sentence.lower() for one in pictures for sentence in one.sentences}
+    total = len(CLASSES) + len(captions)  # each picture has one; equal ones are asked once
+    assert told == [(number, total) for number in range(1, total + 1)]
+
+
 def test_pictures_without_classes_are_asked_by_caption_alone(pictures, tmp_path):
     plain = [replace(one, label="") for one in pictures]
     figures = measure_in_scene(FakeEncoder(), plain, folder=tmp_path, settings=InSceneSettings())
@@ -303,9 +331,15 @@ def test_cells_suit_the_encoder(pictures, tmp_path):
 def test_an_index_of_another_encoder_and_wrong_settings_are_refused(pictures, tmp_path):
     settings = InSceneSettings()
     measure_in_scene(FakeEncoder(), pictures[:4], folder=tmp_path, settings=settings)
+    before = (tmp_path / "scene.tif").read_bytes()
     with pytest.raises(EncoderMismatchError):
-        measure_in_scene(OtherEncoder(), pictures[:4], folder=tmp_path, settings=settings)
-    with pytest.raises(SceneError, match="no folder"):
+        measure_in_scene(OtherEncoder(), pictures, folder=tmp_path, settings=settings)
+    assert (tmp_path / "scene.tif").read_bytes() == before
+    (tmp_path / "index-x2").write_text("in the way")
+    with pytest.raises(IndexFormatError, match="is a file"):
+        measure_scales(FakeEncoder(), pictures, folder=tmp_path, settings=settings, factors=(1, 2))
+    assert (tmp_path / "scene.tif").read_bytes() == before
+    with pytest.raises(SceneError, match="no scenes can be written"):
         occupied = pictures[0].path
         measure_in_scene(FakeEncoder(), pictures[:4], folder=occupied, settings=settings)
     with pytest.raises(CaptionError, match="no pictures"):

@@ -168,8 +168,7 @@ def test_the_prefix_can_be_another():
 
 
 @given(FEW)
-def test_b_is_never_below_a_text_to_image_for_a_perfect_order(sentences):
-    """Under B nothing stands in the way of 100."""
+def test_under_b_nothing_stands_in_the_way_of_100(sentences):
     best = ceiling(pair(sentences, Protocol.B))
     assert not best.text_to_image.any()
     assert not best.image_to_text.any()

@@ -7,9 +7,9 @@ hundreds of places: what comes later adds 0.0001 to their mean (measured: 8,271 
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.encoders.words import normalise
-from georclip.errors import QueryError
+from georclip.evaluation.embedding import Progress, known_sentences
 from georclip.evaluation.ground_truth import RIGHT_SHARE, Answers, Losses, Shares, judge
 from georclip.search.engine import search
 from georclip.values import EncoderSpec, Query, Term
@@ -98,53 +98,59 @@ class CaptionFigures:
     mean_average_precision: float
 
 
-def ask_classes(asked: IndexedMosaic, k: int) -> tuple[ClassFigures, ...]:
-    """Ask for every class by its name, in alphabetical order; () where pictures have none.
+def ask(
+    asked: IndexedMosaic, *, k: int, seed: int, progress: Progress | None = None
+) -> tuple[tuple[ClassFigures, ...], CaptionFigures]:
+    """Ask for every class by its name, and for every picture by one of its captions.
 
     Args:
         asked: The scene.
-        k: Places looked at.
-    """
-    labels = np.array([cell.image.label for cell in asked.cells])
-    figures = []
-    for label in sorted(set(labels.tolist()) - {""}):
-        right = labels == label
-        answers = _ask(asked, asked.encoder, label, right, len(asked.number_of))
-        if not len(answers.right):
-            log.warning("the encoder does not know a word of %r: the class finds nothing", label)
-        figures.append(
-            ClassFigures(
-                label=label,
-                cells=answers.wanted,
-                precision=answers.precision(k),
-                losses=answers.losses(k),
-                average_precision=answers.average_precision(),
-                by_lot=float((asked.shares.covered(right) > RIGHT_SHARE).mean()),
-            )
-        )
-    return tuple(figures)
-
-
-def ask_captions(asked: IndexedMosaic, seed: int) -> CaptionFigures:
-    """Ask for every picture by one of its captions.
-
-    Args:
-        asked: The scene.
+        k: Places looked at when a class is asked for.
         seed: Of which caption is taken.
+        progress: Told questions answered and questions in all; equal captions are asked once.
+
+    Returns:
+        Of each class, in alphabetical order, () where pictures have none; and of all captions.
+
+    Raises:
+        QueryError: A question cannot be asked, though the encoder knows a word of it.
     """
+    labels = sorted({cell.image.label for cell in asked.cells} - {""})
     rng = np.random.default_rng(seed)
     pictures = {cell.image.path: cell.image for cell in asked.cells}
     chosen = [image.sentences[rng.integers(len(image.sentences))] for image in pictures.values()]
-    holders = _holders(asked.cells)
-    quiet = _Tacit(asked.encoder)
-    found: dict[str, Answers] = {}  # equal captions are asked once
-    for caption in chosen:
-        words = _words(caption)
-        if words not in found:
-            right = np.zeros(len(asked.cells), dtype=np.bool_)
-            right[holders[words]] = True
-            found[words] = _ask(asked, quiet, caption, right, _CAPTION_CHIPS)
-    answers = [found[_words(caption)] for caption in chosen]
+    captions = {_words(caption): caption for caption in reversed(chosen)}
+    tell = _teller(progress, len(labels) + len(captions))
+    by_class = tuple(_ask_class(asked, label, k, tell) for label in labels)
+    known = known_sentences(asked.encoder, list(captions.values()))
+    quiet, holders = _Tacit(asked.encoder), _holders(asked.cells)
+    found = {}
+    for (words, caption), knows in zip(captions.items(), known.tolist(), strict=True):
+        right = np.zeros(len(asked.cells), dtype=np.bool_)
+        right[holders[words]] = True
+        found[words] = _ask(asked, quiet if knows else None, caption, right, _CAPTION_CHIPS)
+        tell()
+    return by_class, _caption_figures([found[_words(caption)] for caption in chosen])
+
+
+def _ask_class(asked: IndexedMosaic, label: str, k: int, tell: Callable[[], None]) -> ClassFigures:
+    right = np.array([cell.image.label == label for cell in asked.cells])
+    knows = bool(known_sentences(asked.encoder, [label])[0])
+    if not knows:
+        log.warning("the encoder does not know a word of %r: the class finds nothing", label)
+    answers = _ask(asked, asked.encoder if knows else None, label, right, len(asked.number_of))
+    tell()
+    return ClassFigures(
+        label=label,
+        cells=answers.wanted,
+        precision=answers.precision(k),
+        losses=answers.losses(k),
+        average_precision=answers.average_precision(),
+        by_lot=float((asked.shares.covered(right) > RIGHT_SHARE).mean()),
+    )
+
+
+def _caption_figures(answers: Sequence[Answers]) -> CaptionFigures:
     recalls = [100.0 * float(np.mean([one.found_by(k) for one in answers])) for k in (1, 5, 10)]
     return CaptionFigures(
         captions=len(answers),
@@ -157,15 +163,26 @@ def ask_captions(asked: IndexedMosaic, seed: int) -> CaptionFigures:
 
 
 def _ask(
-    asked: IndexedMosaic, encoder: Encoder, text: str, right: npt.NDArray[np.bool_], k: int
+    asked: IndexedMosaic, encoder: Encoder | None, text: str, right: npt.NDArray[np.bool_], k: int
 ) -> Answers:
-    """Ask for the k best chips and judge them; none where the encoder knows no word of the text."""
-    query = Query(terms=(Term(kind="text", value=text),), k=k, scenes=asked.uri)
+    """Ask for the k best chips and judge them; without an encoder that knows a word, for none."""
     hits: tuple[Hit, ...] = ()
-    with suppress(QueryError):
+    if encoder is not None:
+        query = Query(terms=(Term(kind="text", value=text),), k=k, scenes=asked.uri)
         hits = search(asked.store, encoder, query).hits
     ranked = np.array([asked.number_of[hit.chip.chip_id] for hit in hits], dtype=np.int64)
     return judge(asked.shares, ranked, right)
+
+
+def _teller(progress: Progress | None, total: int) -> Callable[[], None]:
+    """To be called after each question."""
+    done = itertools.count(1)
+
+    def tell() -> None:
+        if progress is not None:
+            progress(next(done), total)
+
+    return tell
 
 
 def _holders(cells: Sequence[Cell]) -> dict[str, list[int]]:

@@ -13,9 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from georclip.errors import CaptionError
+from georclip.captions.naming import some
+from georclip.captions.pictures import check_images
+from georclip.errors import CaptionError, QueryError
 from georclip.evaluation.embedded import Embedded
-from georclip.evaluation.embedding import Progress, embed_captions, embed_files
+from georclip.evaluation.embedding import (
+    Progress,
+    embed_captions,
+    embed_files,
+    known_sentences,
+)
 from georclip.evaluation.in_scene import InSceneFigures, measure_scales
 from georclip.evaluation.neighbours import Gallery, NeighbourFigures, measure_neighbours
 from georclip.evaluation.protocols import pair
@@ -27,6 +34,7 @@ from georclip.evaluation.records import (
     Task,
 )
 from georclip.evaluation.retrieval import RetrievalFigures, measure_retrieval
+from georclip.evaluation.scene_folder import prepare_folder
 from georclip.evaluation.zero_shot import ZeroShotFigures, measure_zero_shot
 
 if TYPE_CHECKING:
@@ -60,17 +68,30 @@ def evaluate(
         CaptionError: A file has no pictures of the split, or none with a class where a task needs
             one; or pictures are missing or broken.
         EncoderError: The encoder cannot run, or gives no numbers.
-        QueryError: A template is none, or no class name has a word that the encoder knows.
+        QueryError: A template is none; or zero-shot is asked for, and the encoder knows no word
+            of any class of a file.
+        SceneError: A scene cannot be written.
+        EncoderMismatchError: `scene_folder` holds an index of another encoder.
+        IndexFormatError: An index in it is damaged.
     """
     asked = select_split(images, settings.split)
     tasks = _choose_tasks(asked, settings)
-    embedded = _embed(encoder, asked, settings, bars, "pictures")
+    names = list(dict.fromkeys(image.source for image in asked))
+    if Task.IN_SCENE in tasks:  # what is in the way there is said before the long part
+        for name in names:
+            prepare_folder(scene_folder / name, encoder.spec, settings.pixel_size_factors)
+    if settings.tasks is not None and Task.ZERO_SHOT in tasks:
+        _check_classes(encoder, asked)
+    embedded = (
+        _embed(encoder, asked, settings, bars, "pictures")
+        if tasks - {Task.IN_SCENE}
+        else _unembedded(asked)
+    )
     gallery = None
     if settings.gallery not in (None, settings.split) and Task.NEIGHBOURS in tasks:
         among = select_split(images, settings.gallery)
         gallery = _embed(encoder, among, settings, bars, "gallery").labelled()
     measure = _Measuring(encoder, settings, tasks, bars, gallery)
-    names = list(dict.fromkeys(image.source for image in asked))
     by_set = [measure.one(name, embedded.of(name)) for name in names]
     if Task.IN_SCENE in tasks:
         by_set = [
@@ -120,6 +141,27 @@ def _choose_tasks(
     return settings.tasks
 
 
+def _check_classes(encoder: Encoder, images: Sequence[CaptionedImage]) -> None:
+    """Refuse caption files of whose classes the encoder knows no word.
+
+    Raises:
+        QueryError: There is one.
+    """
+    for source in dict.fromkeys(image.source for image in images):
+        labels = {image.label for image in images if image.source == source} - {""}
+        if labels and not known_sentences(encoder, sorted(labels)).any():
+            raise QueryError(
+                f"{source}: the model knows no word of any class ({some(sorted(labels))}): leave "
+                "zero-shot out of --tasks, or name the column of classes with --class-column"
+            )
+
+
+def _unembedded(images: tuple[CaptionedImage, ...]) -> Embedded:
+    """Pictures whose vectors nobody asks for."""
+    check_images(images, quiet=True)
+    return Embedded(images=images, vectors=np.empty((len(images), 0), dtype=np.float32))
+
+
 def _embed(
     encoder: Encoder,
     images: tuple[CaptionedImage, ...],
@@ -161,13 +203,16 @@ class _Measuring:
             images=len(embedded.images),
             unlabelled=len(embedded.images) - count,
             retrieval=self._retrieval(embedded) if Task.RETRIEVAL in asked else None,
-            zero_shot=self._zero_shot(labelled) if zero_shot else None,
+            zero_shot=self._zero_shot(name, labelled) if zero_shot else None,
             neighbours=self._neighbours(name, labelled) if neighbours else None,
         )
 
     def in_scene(self, embedded: Embedded, folder: Path) -> tuple[InSceneFigures, ...]:
         """Pictures laid into a scene, indexed and asked for."""
-        with self._bars(folder.name, "chip") as progress:
+        with (
+            self._bars(folder.name, "chip") as progress,
+            self._bars(f"asking {folder.name}", "question") as asking,
+        ):
             return measure_scales(
                 self._encoder,
                 embedded.images,
@@ -175,6 +220,7 @@ class _Measuring:
                 settings=self._settings.in_scene,
                 factors=self._settings.pixel_size_factors,
                 progress=progress,
+                asking=asking,
             )
 
     def _retrieval(self, embedded: Embedded) -> RetrievalFigures:
@@ -194,7 +240,15 @@ class _Measuring:
             prefix=prefix,
         )
 
-    def _zero_shot(self, labelled: Embedded) -> ZeroShotFigures:
+    def _zero_shot(self, name: str, labelled: Embedded) -> ZeroShotFigures | None:
+        classes = sorted(set(labelled.labels))
+        if not known_sentences(self._encoder, classes).any():
+            log.warning(
+                "%s: the model knows no word of any class (%s): zero-shot is left out",
+                name,
+                some(classes),
+            )
+            return None
         return measure_zero_shot(
             self._encoder,
             labelled.vectors,

@@ -18,32 +18,37 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from georclip.errors import SceneError
 from georclip.evaluation.asking import (
-    CaptionFigures,
-    ClassFigures,
     IndexedMosaic,
-    ask_captions,
-    ask_classes,
+    ask,
 )
 from georclip.evaluation.ground_truth import Losses, measure_shares
-from georclip.evaluation.mosaic import TRIM, UTM, Mosaic, lay_mosaic, resample_scene, usual_side_px
+from georclip.evaluation.in_scene_values import InSceneFigures, InSceneSettings
+from georclip.evaluation.mosaic import Mosaic, lay_mosaic, resample_scene, usual_side_px
+from georclip.evaluation.scene_folder import index_path, prepare_folder, scene_path
 from georclip.index.making import is_index
 from georclip.index.store import IndexStore
 from georclip.indexing import index_scene
 from georclip.scenes.scene import open_scene
-from georclip.values import ChipPlan
 
 if TYPE_CHECKING:
     from georclip.captions.records import CaptionedImage
     from georclip.encoders.base import Encoder
     from georclip.indexing import Progress
-    from georclip.values import EncoderSpec
+    from georclip.values import ChipPlan, EncoderSpec
+
+__all__ = [
+    "FACTORS",
+    "InSceneFigures",
+    "InSceneSettings",
+    "measure_in_scene",
+    "measure_scales",
+]
 
 log = logging.getLogger("georclip")
 
@@ -54,97 +59,6 @@ _LARGEST_TOWERS = 4
 _PIXEL_SIZE_M = 1.0  # where an encoder does not say which ground it knows
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InSceneSettings:
-    """How the scene is laid, cut and asked.
-
-    Attributes:
-        seed: Of the pictures' order, of the trimming, and of the caption taken of each picture.
-        cell_px: Side of a picture in the scene before trimming, px; None: its own (the median
-            short side), but from the encoder's `image_size_px` to four times that: the automatic
-            plan cuts chips of no other sizes.
-        trim: Most of a side that a column or row of pictures loses, in [0, 0.5].
-        crs: Where the scene lies: UTM or like it.
-        pixel_size_factor: The scene is asked after resampling to this times its pixel size.
-        overlap: Share of a side that neighbouring chips share, in [0, 1).
-        scales: Factors on a chip's side; (1.0,) leaves them to the automatic plan.
-        k: Places looked at: precision is taken at min(k, right ones there are).
-        memory_bytes: Bound on the buffers of reading and encoding, bytes.
-    """
-
-    seed: int = 0
-    cell_px: int | None = None
-    trim: float = TRIM
-    crs: str = UTM
-    pixel_size_factor: float = 1.0
-    overlap: float = 0.25
-    scales: tuple[float, ...] = (1.0,)
-    k: int = 10
-    memory_bytes: int = 500_000_000
-
-    def __post_init__(self) -> None:
-        if self.k < 1:
-            raise ValueError(f"k must be at least 1, not {self.k}")
-        if not 0 < self.pixel_size_factor < float("inf"):
-            raise ValueError(f"pixel_size_factor must be positive, not {self.pixel_size_factor}")
-        if self.cell_px is not None and self.cell_px < 1:
-            raise ValueError(f"cell_px must be at least 1, not {self.cell_px}")
-        if not 0 <= self.trim <= 0.5:
-            raise ValueError(f"trim must lie in [0, 0.5], not {self.trim}")
-        _ = self.plan  # checks overlap and scales
-
-    @property
-    def plan(self) -> ChipPlan:
-        """How the scene is cut: chips of the size that the encoder knows."""
-        return ChipPlan(overlap=self.overlap, scales=self.scales)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InSceneFigures:
-    """What an encoder finds in a laid scene.
-
-    Attributes:
-        seed: Of the layout.
-        pixel_size_factor: Pixel size over that of the scene as it was laid.
-        pixel_size_m: Side of a pixel, m.
-        overlap: Share of a side that neighbouring chips share.
-        images: Pictures.
-        cells: Places in the scene; a few pictures lie there twice where the grid needs them.
-        cell_m: Mean ground side of a cell, m.
-        chips: Chips in the index.
-        chip_sides_m: Ground side of the chips of each scale, ascending, m.
-        whole: Share of cells that cover more than half of some chip.
-        k: Places looked at.
-        precision_at_k: Precision at min(k, n) on the ground, class name as query, mean over
-            classes, in [0, 1]; None where pictures have no class.
-        losses: Why the other answers are wrong, mean over classes; None likewise.
-        by_lot: What a random order would score: mean share of chips that are right for a class;
-            None likewise.
-        mean_average_precision: Over the whole ranking, mean over classes, in [0, 1]; None
-            likewise.
-        by_class: Each class.
-        by_caption: One caption of each picture as a query.
-    """
-
-    seed: int
-    pixel_size_factor: float
-    pixel_size_m: float
-    overlap: float
-    images: int
-    cells: int
-    cell_m: float
-    chips: int
-    chip_sides_m: tuple[float, ...]
-    whole: float
-    k: int
-    precision_at_k: float | None
-    losses: Losses | None
-    by_lot: float | None
-    mean_average_precision: float | None
-    by_class: tuple[ClassFigures, ...]
-    by_caption: CaptionFigures
-
-
 def measure_in_scene(
     encoder: Encoder,
     images: Sequence[CaptionedImage],
@@ -152,6 +66,7 @@ def measure_in_scene(
     folder: Path,
     settings: InSceneSettings,
     progress: Progress | None = None,
+    asking: Progress | None = None,
 ) -> InSceneFigures:
     """Lay pictures into a scene, index it, ask it, and judge the answers on the ground.
 
@@ -162,16 +77,19 @@ def measure_in_scene(
             looked at; made where it does not exist. A scene that is there is replaced.
         settings: How it is laid, cut and asked.
         progress: Told how far indexing is.
+        asking: Told how many questions are answered, of how many.
 
     Raises:
         CaptionError: No pictures, or broken ones.
         SceneError: The scene cannot be written.
-        EncoderMismatchError: The folder holds an index of another encoder.
+        EncoderMismatchError: The folder holds an index of another encoder; no scene is replaced.
+        IndexFormatError: An index there is damaged; likewise.
     """
     factors = (settings.pixel_size_factor,)
     (figures,) = measure_scales(
-        encoder, images, folder=folder, settings=settings, factors=factors, progress=progress
-    )
+        encoder, images, folder=folder, settings=settings, factors=factors, progress=progress,
+        asking=asking,
+    )  # fmt: skip
     return figures
 
 
@@ -183,6 +101,7 @@ def measure_scales(
     settings: InSceneSettings,
     factors: Sequence[float] = FACTORS,
     progress: Progress | None = None,
+    asking: Progress | None = None,
 ) -> tuple[InSceneFigures, ...]:
     """Measure one scene at several pixel sizes: the same ground, resampled with antialiasing.
 
@@ -193,6 +112,7 @@ def measure_scales(
         settings: How it is laid, cut and asked; `pixel_size_factor` gives way to `factors`.
         factors: New pixel sizes over that of the scene as it is laid.
         progress: Told how far indexing is, for each scene from the start.
+        asking: Told how many questions are answered, of how many; likewise.
 
     Returns:
         One for each factor, in their order.
@@ -200,22 +120,19 @@ def measure_scales(
     Raises:
         CaptionError: No pictures, or broken ones.
         SceneError: A scene cannot be written.
-        EncoderMismatchError: The folder holds an index of another encoder.
+        EncoderMismatchError: The folder holds an index of another encoder; no scene is replaced.
+        IndexFormatError: An index there is damaged; likewise.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SceneError(f"{folder}: no folder for scenes can be made ({error.strerror})") from None
-    mosaic = _lay(encoder.spec, images, folder / "scene.tif", settings)
+    prepare_folder(folder, encoder.spec, factors)
+    mosaic = _lay(encoder.spec, images, scene_path(folder), settings)
     figures = []
     for factor in factors:
         one = replace(settings, pixel_size_factor=factor)
-        path, index = mosaic.path, folder / "index"
+        path = scene_path(folder, factor)
         if factor != 1:
-            path, index = (folder / f"{name}-x{factor:g}" for name in ("scene", "index"))
-            path = path.with_name(f"{path.name}.tif")
             resample_scene(mosaic.path, path, factor=factor)
-        figures.append(_measure(encoder, images, mosaic, path, index, one, progress))
+        index = index_path(folder, factor)
+        figures.append(_measure(encoder, images, mosaic, path, index, one, progress, asking))
     return tuple(figures)
 
 
@@ -246,6 +163,7 @@ def _measure(
     index: Path,
     settings: InSceneSettings,
     progress: Progress | None,
+    asking: Progress | None,
 ) -> InSceneFigures:
     """Index a scene that holds the ground of `mosaic`, and ask it."""
     scene = open_scene(str(path))
@@ -269,8 +187,7 @@ def _measure(
             number_of={chip.chip_id: number for number, chip in enumerate(chips)},
         )
         log.info("%s: asking for every class, and for every picture by a caption", scene.name)
-        by_class = ask_classes(asked, settings.k)
-        by_caption = ask_captions(asked, settings.seed)
+        by_class, by_caption = ask(asked, k=settings.k, seed=settings.seed, progress=asking)
     sides = {chip.scale: chip.gsd_m * chip.window.width for chip in chips}
     return InSceneFigures(
         seed=settings.seed,
