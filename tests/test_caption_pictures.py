@@ -258,6 +258,17 @@ def test_a_large_raster_is_decimated_while_it_is_read(tmp_path):
     assert pixels[20, -1, 0] > 245
 
 
+@pytest.mark.parametrize("lying", [True, False])
+def test_a_strip_is_decimated_along_its_length(tmp_path, monkeypatch, lying):
+    monkeypatch.setattr("georclip.scenes.whole._DECODED_PX", 4_000)
+    values = np.broadcast_to(np.linspace(0, 255, 2_000), (20, 2_000)).astype(np.uint8)
+    path = write_plain(tmp_path / "strip.tif", np.stack([values if lying else values.T] * 3))
+    pixels, _ = read_whole(path, least_side_px=80, most_px=5_000_000)
+    assert pixels.shape == ((3, 20, 200) if lying else (3, 200, 20))
+    along = pixels[0].mean(axis=0 if lying else 1)
+    assert np.abs(along - np.linspace(0, 255, 200)).max() < 3
+
+
 def test_a_large_jpeg_is_what_it_was(tmp_path):
     smooth = np.asarray(Image.fromarray(RGB).resize((900, 600), Image.Resampling.BICUBIC))
     path = saved(tmp_path, Image.fromarray(smooth), "a.jpg", quality=95)

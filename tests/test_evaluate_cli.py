@@ -183,6 +183,24 @@ def test_plots_are_written(captioned, tmp_path):
     assert sum(int(cell) for row in rows for cell in row[1:]) == 6
 
 
+def test_scenes_have_a_plot(tmp_path):
+    file = write_coloured(tmp_path / "one.json", ["green", "red"] * 4, side=40)
+    folder = tmp_path / "plots"
+    run(file, "--images", file.parent, "--model", "starter", "--tasks", "in-scene",
+        "--pixel-sizes", "1,2", "--plots", folder)  # fmt: skip
+    (path,) = folder.iterdir()
+    assert path.name == "in-scene-one.png"
+    with Image.open(path) as picture:
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24)}
+    assert {(31, 119, 180), (255, 127, 14)} <= colours  # precision, and recall by caption
+
+
+def test_nothing_to_draw_is_said(captioned, tmp_path, caplog):
+    run(captioned, "--images", captioned.parent, "--model", "starter", "--tasks", "neighbours",
+        "--plots", tmp_path / "plots")  # fmt: skip
+    assert "no plots" in caplog.text
+
+
 def test_plots_without_matplotlib_say_how_to_get_it(captioned, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     monkeypatch.delitem(sys.modules, "georclip.evaluation.plots", raising=False)

@@ -133,7 +133,7 @@ class Tasks(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
     "--plots",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Write recall curves and confusion matrices here (PNG, CSV).",
+    help="Write recall curves, confusion matrices and in-scene precision here (PNG, CSV).",
 )
 @device_option
 @click.option("--batch-size", type=click.IntRange(min=1), help="Most pictures encoded at once.")

@@ -1,8 +1,9 @@
-"""Recall curves and confusion matrices as pictures and tables."""
+"""Recall curves, confusion matrices and in-scene precision as pictures and tables."""
 
 from __future__ import annotations
 
 import csv
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,12 @@ from matplotlib.figure import Figure
 from georclip.errors import ExportError
 
 if TYPE_CHECKING:
+    from georclip.evaluation.in_scene import InSceneFigures
     from georclip.evaluation.records import Evaluation
     from georclip.evaluation.retrieval import RetrievalFigures
     from georclip.evaluation.zero_shot import ZeroShotFigures
+
+log = logging.getLogger("georclip")
 
 _LAST_K = 100
 _INCHES_PER_CLASS = 0.32
@@ -23,14 +27,17 @@ _DARK_FROM = 0.6
 
 
 def write_plots(evaluation: Evaluation, folder: Path) -> list[Path]:
-    """Write a picture of the recall curves, and confusion matrices as PNG and CSV.
+    """Write pictures of what was measured, and confusion matrices as CSV too.
+
+    Recall curves of retrieval, confusion matrices of zero-shot, and of scenes the precision by
+    pixel size and by class.
 
     Args:
         evaluation: What was measured.
         folder: Made where it does not exist; files of earlier runs are replaced.
 
     Returns:
-        The files written.
+        The files written; none, and a warning, where nothing that was measured has a picture.
 
     Raises:
         ExportError: The folder cannot be written.
@@ -53,8 +60,15 @@ def write_plots(evaluation: Evaluation, folder: Path) -> list[Path]:
                 path = folder / f"confusion-{name}.png"
                 written.append(_plot_confusion(evaluation, figures.name, figures.zero_shot, path))
                 written.append(write_confusion(figures.zero_shot, path.with_suffix(".csv")))
+            if figures.in_scene:
+                path = folder / f"in-scene-{name}.png"
+                written.append(_plot_in_scene(evaluation, figures.name, figures.in_scene, path))
     except OSError as error:
         raise ExportError(f"cannot write plots to {folder}: {error.strerror}") from error
+    if not written:
+        log.warning(
+            "no plots: they show retrieval, zero-shot and in-scene, which were not measured"
+        )
     return written
 
 
@@ -130,6 +144,52 @@ def _plot_confusion(
     bar.set_label("% of the true class")
     figure.savefig(path, dpi=110)
     return path
+
+
+def _plot_in_scene(
+    evaluation: Evaluation, name: str, scales: tuple[InSceneFigures, ...], path: Path
+) -> Path:
+    """By pixel size on the left; by class, at the size nearest the scene's own, on the right."""
+    own = min(scales, key=lambda one: abs(np.log(one.pixel_size_factor)))
+    height = max(4.6, 1.5 + _INCHES_PER_CLASS * len(own.by_class))
+    figure = Figure(figsize=(11.0, height), layout="constrained")
+    left, right = figure.subplots(1, 2) if own.by_class else (figure.add_subplot(), None)
+    _draw_sizes(left, sorted(scales, key=lambda one: one.pixel_size_factor))
+    if right is not None:
+        classes = sorted(own.by_class, key=lambda one: (one.precision, one.label))
+        places = range(len(classes))
+        right.barh(places, [one.precision for one in classes], color="tab:blue")
+        right.plot([one.by_lot for one in classes], places, "k|", label="by lot")
+        right.set_yticks(places, [f"{one.label} ({one.cells})" for one in classes])
+        right.set(
+            xlim=(0, 1), xlabel=f"precision at min({own.k}, places)",
+            title=f"class (places), pixel size x {own.pixel_size_factor:g}",
+        )  # fmt: skip
+        right.grid(alpha=0.3, axis="x")
+        right.legend(loc="lower right")
+    figure.suptitle(
+        f"{evaluation.encoder.name} in a scene of {name} ({evaluation.split}), {own.cells} places"
+    )
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _draw_sizes(axes: Any, scales: list[InSceneFigures]) -> None:  # noqa: ANN401
+    """What is found at each pixel size, in [0, 1]."""
+    factors = [one.pixel_size_factor for one in scales]
+    captions = [one.by_caption.recall_at_10 / 100.0 for one in scales]
+    axes.plot(factors, captions, "o-", color="tab:orange", label="caption: R@10")
+    if scales[0].by_class:
+        precision = [one.precision_at_k for one in scales]
+        axes.plot(
+            factors, precision, "o-", color="tab:blue", label=f"class: precision at {scales[0].k}"
+        )
+        axes.plot(factors, [one.by_lot for one in scales], "k:", label="class: by lot")
+    axes.set(xscale="log", ylim=(0, 1.02), xlabel="pixel size over the scene's own")
+    axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(loc="best")
 
 
 def _write_counts(

@@ -25,7 +25,9 @@ def read_whole(
 
     Args:
         path: The file; what it names is read in its folder and below only.
-        least_side_px: A large raster is decimated, averaging, but never below this short side.
+        least_side_px: A large raster is decimated, averaging, but never below this short side. A
+            strip that stays large even so is decimated along its length too, and loses its
+            proportions: an encoder squeezes it into a square anyway.
         most_px: More pixels than this are refused.
 
     Returns:
@@ -42,10 +44,18 @@ def read_whole(
             if width * height > most_px:
                 raise SceneError(f"has {width} x {height} pixels, more than {most_px:,}: reduce it")
             reader = PixelReader(dataset, uri, find_rendering(dataset, uri))
-            factor = 1.0
-            if width * height > _DECODED_PX:
-                factor = max(1.0, min(width, height) / least_side_px)
-            shape = (max(1, round(height / factor)), max(1, round(width / factor)))
+            shape = _decimated(height, width, least_side_px)
             return reader.read_rendered((0, 0, width, height), shape)
     except GDAL_ERRORS as error:
         raise SceneError(f"{uri}: cannot be understood ({reason(error)})") from None
+
+
+def _decimated(height: int, width: int, least_side_px: int) -> tuple[int, int]:
+    """The (height, width) to read: all of it, or as much as `_DECODED_PX` or the side allows."""
+    if height * width <= _DECODED_PX:
+        return height, width
+    factor = max(1.0, min(height, width) / least_side_px)
+    short, long = (max(1, round(side / factor)) for side in sorted((height, width)))
+    longest = max(short, _DECODED_PX // short)
+    long = min(long, longest)
+    return (short, long) if height <= width else (long, short)

@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.in_scene ../shared/data/captions [--weights FILE_OR_FOLDER]
 
-A row for each layout (seed), overlap of chips and pixel size; then each class at the scene's own
-pixel size. A quarter of an hour for the model in the box on two cores, a layout.
+A row for each layout (seed), overlap of chips and pixel size; then each class, where there are
+some, at the scene's own pixel size. A quarter of an hour for the model in the box on two cores,
+a layout.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, stdev
 
@@ -43,7 +45,9 @@ def main() -> None:
     parser.add_argument("--factors", type=float, nargs="+", default=list(FACTORS))
     parser.add_argument("--overlaps", type=float, nargs="+", default=[0.25, 0.5])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
-    parser.add_argument("-o", "--output", type=Path, help="keep scenes and indexes there")
+    parser.add_argument(
+        "-o", "--output", type=Path, help="keep scenes and indexes in folders there"
+    )
     asked = parser.parse_args()
     folder = asked.captions / asked.dataset
     file = folder / f"dataset_{asked.dataset}.json"
@@ -67,38 +71,69 @@ def main() -> None:
 def measure(
     encoder: Encoder, images, settings: InSceneSettings, factors: list[float], output: Path | None
 ) -> list[InSceneFigures]:
-    """A row for each factor, as it comes."""
-    found = []
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = output or Path(scratch)
-        for factor in factors:
-            started = time.perf_counter()
-            with ChipProgress(f"x{factor:g}") as progress:
-                (figures,) = measure_scales(
-                    encoder, images, folder=folder, settings=settings, factors=[factor],
-                    progress=progress,
-                )  # fmt: skip
-            print_row(figures, time.perf_counter() - started)
-            found.append(figures)
-    return found
+    """A row for each factor, of one layout."""
+    with tempfile.TemporaryDirectory() as scratch, ChipProgress("chips") as progress:
+        clock = Clock()
+        found = measure_scales(
+            encoder, images, folder=own_folder(output or Path(scratch), encoder, settings),
+            settings=settings, factors=factors, progress=progress, asking=clock,
+        )  # fmt: skip
+    for figures, elapsed_s in zip(found, clock.elapsed_s(), strict=True):
+        print_row(figures, elapsed_s)
+    return list(found)
+
+
+def own_folder(output: Path, encoder: Encoder, settings: InSceneSettings) -> Path:
+    """Where one layout of one model lies, so that none takes another's place."""
+    spec = encoder.spec
+    layout = f"seed-{settings.seed}-overlap-{settings.overlap:g}"
+    return output / f"{spec.name}-{spec.weights_sha256[:12]}" / layout
+
+
+class Clock:
+    """When each scene's last question was answered."""
+
+    def __init__(self) -> None:
+        self._times = [time.perf_counter()]
+
+    def __call__(self, done: int, total: int) -> None:
+        if done == total:
+            self._times.append(time.perf_counter())
+
+    def elapsed_s(self) -> list[float]:
+        """Of each scene; the first with the laying."""
+        return [after - before for before, after in pairwise(self._times)]
 
 
 def print_row(found: InSceneFigures, elapsed_s: float) -> None:
     losses, captions = found.losses, found.by_caption
     sides = ", ".join(f"{side:.0f}" for side in found.chip_sides_m)
+    lost = (
+        "-"
+        if losses is None
+        else f"{losses.straddling:.3f} / {losses.mixed:.3f} / {losses.mistaken:.3f}"
+    )
     print(
         f"| {found.seed} | {found.overlap:g} | x {found.pixel_size_factor:g} "
-        f"({found.pixel_size_m:.2f} m) | {found.chips}: {sides} | {found.precision_at_k:.3f} "
-        f"| {losses.straddling:.3f} / {losses.mixed:.3f} / {losses.mistaken:.3f} "
-        f"| {found.mean_average_precision:.3f} | {captions.recall_at_1:.1f} / "
+        f"({found.pixel_size_m:.2f} m) | {found.chips}: {sides} | {shown(found.precision_at_k)} "
+        f"| {lost} | {shown(found.mean_average_precision)} | {captions.recall_at_1:.1f} / "
         f"{captions.recall_at_5:.1f} / {captions.recall_at_10:.1f} "
         f"| {captions.mean_average_precision:.3f} | {elapsed_s:.0f} |",
         flush=True,
     )
 
 
+def shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
 def print_spread(rows: list[InSceneFigures]) -> None:
     """Mean and standard deviation over layouts, and what other pixel sizes lose."""
+    one = rows[0]
+    print(f"\n{one.cells} places of {one.cell_m:.0f} m; by lot {shown(one.by_lot)}; ", end="")
+    print(f"places that some chip shows: {', '.join(f'{row.whole:.3f}' for row in rows)}")
+    if not one.by_class:
+        return
     settings = sorted({(one.overlap, one.pixel_size_factor) for one in rows})
     precision = {
         setting: [
@@ -113,14 +148,11 @@ def print_spread(rows: list[InSceneFigures]) -> None:
         own = precision.get((overlap, 1.0))
         lost = f"{fmean(own) - fmean(values):.3f}" if own else ""
         print(f"| {overlap:g} | x {factor:g} | {fmean(values):.3f}{spread} | {lost} |")
-    one = rows[0]
-    print(f"\n{one.cells} places of {one.cell_m:.0f} m; by lot {one.by_lot:.3f}; ", end="")
-    print(f"places that some chip shows: {', '.join(f'{row.whole:.3f}' for row in rows)}")
 
 
 def print_classes(rows: list[InSceneFigures]) -> None:
     """Each class at the scene's own pixel size, the worst first."""
-    own = [one for one in rows if one.pixel_size_factor == 1]
+    own = [one for one in rows if one.pixel_size_factor == 1 and one.by_class]
     for overlap in sorted({one.overlap for one in own}):
         here = [one.by_class for one in own if one.overlap == overlap]
         print(f"\n| class, overlap {overlap:g} | places | precision at 10 | average precision |")
