@@ -1,7 +1,7 @@
 """Whole runs over open_clip's tiny towers."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -13,8 +13,10 @@ from georclip.training import loop
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.data.batches import BatchMaker
 from georclip.training.defaults import resolve_settings
+from georclip.training.distributed import ALONE
 from georclip.training.loop import train
 from georclip.training.models.starting import make_model, trained
+from georclip.training.run import new_run
 from georclip.training.validation import HeldOut
 from tests.helpers_clip import SETTINGS, TINY_RESNET, register, weights_of, write_clip
 from tests.helpers_encoders import TINY
@@ -153,6 +155,29 @@ def test_a_mix_is_written_between_start_and_tuned(starts, captioned, tmp_path):
     assert ends["after"]["val"][0]["mean_recall"] == pytest.approx(
         figures_of(captioned, mixed)[0].mean_recall
     )
+
+
+def test_a_mix_is_what_is_measured_and_chosen(starts, captioned, tmp_path):
+    output = tmp_path / "mixed.safetensors"
+    settings = replace(SETTINGS, epochs=3, validate_every=1, wise=0.3, learning_rate=2e-2)
+    history = run(captioned, starts[TINY], output, settings)
+    record = record_of(output)
+    kept = history[record["kept_epoch"] - 1]
+    assert record["after"]["val"] == [asdict(figures) for figures in kept.figures]
+    assert record["tuned_alone"] == [asdict(figures) for figures in kept.tuned_alone]
+    assert record["tuned_alone"] != record["after"]["val"]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "changes", "said"),
+    [(TINY_RESNET, {}, True), (TINY_RESNET, {"frozen": "image"}, False), (TINY, {}, False)],
+)
+def test_mixing_batch_statistics_is_said(architecture, changes, said, starts, caplog, monkeypatch):
+    monkeypatch.setattr(loop.log, "propagate", True)
+    settings = replace(SETTINGS, wise=0.5, **changes)
+    model = make_model(trained(weights=starts[architecture]), [], settings, name="tuned")
+    new_run(model, settings, ALONE, torch.device("cpu"))
+    assert ("--wise mixes running statistics" in caplog.text) == said
 
 
 def test_a_run_ends_when_nothing_gets_better(starts, captioned, tmp_path, caplog, monkeypatch):

@@ -108,7 +108,8 @@ def test_the_record_says_what_from_on_what_and_what_came_of_it(weights, tmp_path
 
 def test_a_mix_is_recorded_beside_both_its_ends(weights, tmp_path):
     mixed = facts(tmp_path, settings=TrainSettings(wise=0.5))
-    write_record(weights, mixed, run_of([30.0]), Measured(val=(figures(25.0),)))
+    history = [replace(run_of([25.0])[0], tuned_alone=(figures(30.0),))]
+    write_record(weights, mixed, history, Measured(val=(figures(25.0),)))
     record = read(weights)
     ends = (record["before"]["val"], record["after"]["val"], record["tuned_alone"])
     assert [one[0]["mean_recall"] for one in ends] == [10.0, 25.0, 30.0]

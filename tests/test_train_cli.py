@@ -90,6 +90,17 @@ def test_pictures_that_are_learnt_tell_nothing_about_forgetting(tmp_path, captio
              "--forgetting", captioned[0], "--forgetting-images", captioned[1])  # fmt: skip
 
 
+def test_forgetting_is_read_as_captions_are(tmp_path, captioned, monkeypatch):
+    """A table with the same separator and columns; nothing but its pictures is missing."""
+    others = tmp_path / "others.csv"
+    others.write_text("what|where\na red port|gone.png\n")
+    with pytest.raises(CaptionError, match=r"1 of 40 images are missing: .*gone.png"):
+        call(captioned, tmp_path / "o.safetensors", "--from-scratch", "--architecture",
+             "starter-tiny", "--image-size", 32, "--batch-size", 8, "--quiet",
+             "--forgetting", others, "--separator", "|", "--image-column", "where",
+             "--caption-column", "what")  # fmt: skip
+
+
 def test_captions_that_are_cut_and_missing_pictures_are_said_before_training(
     tmp_path, captioned, caplog, monkeypatch
 ):

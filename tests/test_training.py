@@ -2,6 +2,7 @@ import csv
 import json
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from georclip.errors import CaptionError, EncoderError
 from georclip.training import loop
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.data.batches import BatchMaker
+from georclip.training.data.fingerprint import ordered_digest
+from georclip.training.distributed import Processes
 from georclip.training.loop import train
 from georclip.training.models.compact_model import CompactModel
 from georclip.training.optimisation import learning_rate
@@ -122,6 +125,71 @@ def test_resuming_with_other_options_or_captions_is_refused(tmp_path, captioned)
     reworded = [replace(image, sentences=("a road",)) for image in captioned[:1]]
     with pytest.raises(EncoderError, match="other options or captions"):
         run([*reworded, *captioned[1:]], output, model=tiny_model(captioned), resume=True)
+
+
+@pytest.mark.parametrize("change", ["order", "folder", "forgetting", "processes"])
+def test_resuming_on_the_same_pictures_in_another_order_is_refused(tmp_path, captioned, change):
+    """Batches are drawn by position, and pictures of equal name may lie in two subfolders."""
+    one, two = tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"
+    for path, image in zip((one, two), captioned[:2], strict=True):
+        path.parent.mkdir()
+        path.write_bytes(image.path.read_bytes())
+    images = [replace(captioned[0], path=one), replace(captioned[0], path=two), *captioned[2:]]
+    output = tmp_path / "tiny.safetensors"
+    others = [replace(images[-1], source="others")]
+    model = tiny_model(captioned)
+    options = {"model": model, "quiet": True, "forgetting": others}
+    with dying_in_step(4):
+        train(images, output, TINY, **options)
+    if change == "order":
+        images[2], images[3] = images[3], images[2]
+    elif change == "folder":
+        images[0], images[1] = images[1], images[0]
+    elif change == "forgetting":
+        options["forgetting"] = []
+    else:
+        options["processes"] = Processes(rank=1, world=2)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(loop, "new_run", lambda *_: None)  # of processes that are not there
+        with pytest.raises(EncoderError, match="or number of processes: give the same"):
+            train(images, output, TINY, resume=True, **options)
+
+
+def test_a_data_set_may_move_before_a_run_goes_on(captioned):
+    moved = [replace(image, path=Path("/away") / image.path.name) for image in captioned]
+    assert ordered_digest(moved) == ordered_digest(captioned)
+    assert ordered_digest([*captioned, captioned[0]]) != ordered_digest(captioned)
+
+
+def test_pictures_are_looked_at_when_all_else_is_in_order(tmp_path, captioned, monkeypatch):
+    def looked(*_, **__):
+        raise AssertionError("pictures were looked at")
+
+    monkeypatch.setattr(loop, "check_images", looked)
+    monkeypatch.setattr(loop, "decode_images", looked)
+    for wrong, message in (
+        (replace(TINY, frozen=99), "--freeze 99"),
+        (replace(TINY, micro_batches=8), "too small for 8 parts"),
+    ):
+        with pytest.raises(EncoderError, match=message):
+            run(captioned, tmp_path / "o.safetensors", wrong)
+    with pytest.raises(EncoderError, match="no run to resume"):
+        run(captioned, tmp_path / "o.safetensors", resume=True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
+    with pytest.raises(EncoderError, match="--lora needs peft"):
+        train(captioned, tmp_path / "o.safetensors", replace(TINY, lora_rank=2),
+              model=tiny_model(captioned), origin=Origin(trained=True), quiet=True)  # fmt: skip
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_pictures_that_are_learnt_and_held_out_are_refused(captioned, split):
+    first = captioned[0]
+    around = first.path.parent / ".." / first.path.parent.name / first.path.name
+    other = replace(first, split=split, path=around, source="other")
+    with pytest.raises(
+        CaptionError, match=rf"1 images are in the split 'train'.*{first.path.name}"
+    ):
+        split_images([*captioned, other], TINY)
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path, captioned):
@@ -274,6 +342,7 @@ def test_the_command_trains(tmp_path):
         (["--from-scratch", "-o", "x.pt"], "must end in .safetensors"),
         (["--from-scratch", "-o", "none/x.safetensors"], "its folder does not exist"),
         (["--weights", "./x.safetensors"], "is what the run starts from"),
+        (["--from-scratch", "--forgetting-images", "."], "goes with --forgetting"),
     ],
 )
 def test_wrong_usage_of_the_command(more, message):

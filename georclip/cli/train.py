@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from georclip.cli.caption_options import CaptionOptions, caption_options, read_caption_files
+from georclip.cli.caption_options import (
+    CaptionOptions,
+    caption_form,
+    caption_options,
+    read_caption_files,
+)
 from georclip.cli.grouping import GroupedCommand
 from georclip.cli.options import device_option
 from georclip.cli.train_options import GROUPS, StartOptions, setting_options, start_options
@@ -14,6 +19,7 @@ from georclip.cli.train_options import GROUPS, StartOptions, setting_options, st
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from georclip.captions.forms import CaptionForm
     from georclip.captions.records import CaptionedImage
     from georclip.training.models.starting import Start
 
@@ -85,6 +91,8 @@ def train(
     """
     _check_output(output, start)
     _check_start(start)
+    if forgetting_images and not forgetting:
+        raise click.UsageError("--forgetting-images goes with --forgetting, which names captions")
 
     import logging
     from pathlib import Path
@@ -93,6 +101,7 @@ def train(
         import torch
 
         from georclip.encoders.clip import choose_device
+        from georclip.training.checkpoint import check_saved, checkpoint_path
         from georclip.training.defaults import in_words, resolve_settings
         from georclip.training.distributed import joined
         from georclip.training.loop import train as run
@@ -103,7 +112,6 @@ def train(
 
         raise EncoderError(f'{error}: pip install "georclip[train]"') from error
     from georclip.captions.lengths import too_long
-    from georclip.captions.pictures import check_images
 
     log = logging.getLogger("georclip")
     if threads:
@@ -111,11 +119,11 @@ def train(
     processes = click.get_current_context().with_resource(joined(choose_device(device).type))
     place = choose_device(device)  # of the GPUs there are, this process's
     found = read_caption_files(captions, caption_input)
+    check_saved(checkpoint_path(Path(output)), resume=resume)
     begin = _find_start(start)
     settings = resolve_settings(begin, given, place)
     learnt, held_out = split_images(found, settings)
-    others = _read_others(forgetting, forgetting_images, learnt)
-    check_images([*learnt, *held_out, *others], quiet=quiet or not processes.first)
+    others = _read_others(forgetting, forgetting_images, caption_form(caption_input), learnt)
     torch.manual_seed(settings.seed)
     name = Path(output).stem
     model = make_model(begin, learnt, settings, name=name, imagenet=start.imagenet)
@@ -173,7 +181,7 @@ def _find_start(start: StartOptions) -> Start:
 
 
 def _read_others(
-    file: str | None, folder: str | None, learnt: list[CaptionedImage]
+    file: str | None, folder: str | None, form: CaptionForm, learnt: list[CaptionedImage]
 ) -> tuple[CaptionedImage, ...]:
     """Pictures for the measure of forgetting, all splits of them.
 
@@ -187,7 +195,9 @@ def _read_others(
     from georclip.captions.reading import read_captions
     from georclip.errors import CaptionError
 
-    images = read_captions([Path(file)], [Path(folder or Path(file).parent)], undivided="test")
+    images = read_captions(
+        [Path(file)], [Path(folder or Path(file).parent)], form, undivided="test"
+    )
     known = {_place(image.path) for image in learnt}
     both = [image.path.name for image in images if _place(image.path) in known]
     if both:

@@ -260,7 +260,9 @@ _OPTIONS = (
         type=_SHARE,
         metavar="SHARE",
         help="Write this share of the tuned weights and the rest of the start's, against "
-        "forgetting (WiSE-FT): 0.5 is half way.  [default: 1, the tuned alone]",
+        "forgetting (WiSE-FT): 0.5 is half way; the mix is what val measures and what is chosen. "
+        "Running statistics of batch normalisation are mixed too, which is approximate for RN50."
+        "  [default: 1, the tuned alone]",
     ),
     click.option("--half", is_flag=True, help="Write fp16, half the size."),
     click.option(

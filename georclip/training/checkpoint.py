@@ -27,7 +27,10 @@ class EpochRecord:
         loss: Mean over its steps.
         seconds: Wall time of its steps.
         images_per_s: Training pictures per second.
-        figures: On the val split, with averaged weights; () where it was not measured.
+        figures: On the val split, of the averaged weights as they would be written, mixed with
+            the start where `wise` says so; () where it was not measured.
+        tuned_alone: Of the averaged weights that were mixed; () where they are not, or where
+            the mix was not the best so far.
     """
 
     epoch: int
@@ -36,6 +39,7 @@ class EpochRecord:
     seconds: float
     images_per_s: float
     figures: tuple[Figures, ...] = ()
+    tuned_alone: tuple[Figures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +50,17 @@ class RunKey:
         settings: Of the run.
         spec: Of the weights that it writes.
         start: Digest of the weights that it started from, "" for random ones.
-        fingerprint: Of its data.
+        data: Digest of what it learns and measures, in order: batches are drawn by position.
+        forgetting: The same, of the pictures that forgetting is measured on.
+        processes: How many share each batch: each seeds and normalises its share by itself.
     """
 
     settings: TrainSettings
     spec: EncoderSpec
     start: str
-    fingerprint: str
+    data: str
+    forgetting: str
+    processes: int
 
     def text(self) -> str:
         """All of it as JSON."""
@@ -108,6 +116,7 @@ def load_state(path: Path, key: RunKey) -> RunState:
     Raises:
         EncoderError: There is none, it is damaged, or it belongs to other settings or captions.
     """
+    check_saved(path, resume=True)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         same = content["key"] == key.text()
@@ -117,20 +126,34 @@ def load_state(path: Path, key: RunKey) -> RunState:
             before=before and Measured(**{k: _figures(v) for k, v in before.items()}),
             tensors=content["tensors"],
         )
-    except FileNotFoundError as error:
-        raise EncoderError(f"there is no run to resume: {path} is missing") from error
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
         raise EncoderError(f"cannot resume from {path}: {error}") from error
     if not same:
         raise EncoderError(
-            f"{path} belongs to a run with another start or other options or captions: "
-            "give the same ones, or remove it to start again"
+            f"{path} belongs to a run with another start or other options or captions "
+            "or number of processes: give the same ones, or remove it to start again"
         )
     return state
 
 
+def check_saved(path: Path, *, resume: bool) -> None:
+    """Check that a state is there exactly where a run is to go on.
+
+    Raises:
+        EncoderError: There is nothing to resume, or a run to resume and no word about it.
+    """
+    if resume and not path.exists():
+        raise EncoderError(f"there is no run to resume: {path} is missing")
+    if path.exists() and not resume:
+        raise EncoderError(f"{path} holds a run under way: --resume it, or remove the file")
+
+
 def _record(entry: dict[str, Any]) -> EpochRecord:
-    return replace(EpochRecord(**entry), figures=_figures(entry["figures"]))
+    return replace(
+        EpochRecord(**entry),
+        figures=_figures(entry["figures"]),
+        tuned_alone=_figures(entry["tuned_alone"]),
+    )
 
 
 def _figures(entries: Sequence[dict[str, Any]]) -> tuple[Figures, ...]:

@@ -14,20 +14,22 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from georclip.captions.pictures import decode_images
+from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
+from georclip.encoders.checkpoints import State
 from georclip.errors import EncoderError
 from georclip.training.checkpoint import (
     EpochRecord,
     RunKey,
+    check_saved,
     checkpoint_path,
     load_state,
     save_state,
 )
 from georclip.training.choosing import is_best, is_time_to_stop
 from georclip.training.data.batches import BatchMaker
-from georclip.training.data.fingerprint import print_data
+from georclip.training.data.fingerprint import ordered_digest, print_data
 from georclip.training.data.prefetching import prefetch
 from georclip.training.distributed import ALONE, Processes
 from georclip.training.models.freezing import set_training
@@ -89,23 +91,31 @@ def train(
         What each epoch did.
 
     Raises:
-        CaptionError: No training images, or broken ones.
+        CaptionError: No training images, or missing or broken ones; or some that are learnt and
+            held out. Of pictures everything wrong is named before the first is learnt from, and
+            they are looked at when all else is in order.
         EncoderError: There is nothing to resume, or a run to resume and no word about it; or
             settings that do not go with the model; or the loss is no number any more.
     """
     learnt, held_out = split_images(images, settings)
     check_settings(settings, model, trained=origin.trained, processes=processes)
     saved_run = checkpoint_path(output)
-    if saved_run.exists() and not resume:
-        raise EncoderError(f"{saved_run} holds a run under way: --resume it, or remove the file")
+    check_saved(saved_run, resume=resume)
     data = print_data(learnt, held_out, caption_files)
     key = RunKey(
-        settings=settings, spec=model.spec, start=origin.sha256, fingerprint=data.fingerprint
+        settings=settings,
+        spec=model.spec,
+        start=origin.sha256,
+        data=data.in_order,
+        forgetting=ordered_digest(forgetting),
+        processes=processes.world,
     )
     run = new_run(model, settings, processes, device)
     if resume:
         restore(run, load_state(saved_run, key))
-    log.info("decoding %d images", len(learnt) + len(held_out) + len(forgetting))
+    every = [*learnt, *held_out, *forgetting]
+    processes.from_first(partial(check_images, every, quiet=quiet))
+    log.info("decoding %d images", len(every))
     spare_px = round(settings.image_size_px * _SPARE_PIXELS)
     pixels = decode_images(learnt, max_side_px=spare_px, quiet=quiet)
     batches = BatchMaker(learnt, pixels, model, settings)
@@ -210,19 +220,27 @@ def _checked(loss: float) -> float:
 
 
 def _measure(run: Run, record: EpochRecord, examiner: Examiner, output: Path) -> EpochRecord:
-    """Measure the averaged weights, and write them where they are the best so far."""
+    """Measure what would be written, and write it where it is the best so far."""
     figures = examiner.validate(partial(_encoder, run))
-    if is_best(figures, run.history, run.settings.choose_by):
-        weights = run.model.file_weights(run.average.values)
-        if run.start is not None:
-            weights = mix(run.start, weights, run.settings.wise)
-        run.model.write(output, weights, half=run.settings.half)
-    return replace(record, figures=figures)
+    record = replace(record, figures=figures)
+    if not is_best(figures, run.history, run.settings.choose_by):
+        return record
+    run.model.write(output, _weights(run), half=run.settings.half)
+    if run.start is None:
+        return record
+    tuned = run.model.file_weights(run.average.values)
+    return replace(record, tuned_alone=examiner.validate(partial(run.model.encoder, tuned)))
 
 
 def _encoder(run: Run) -> Encoder:
-    """An encoder over the averaged weights."""
-    return run.model.encoder(run.model.file_weights(run.average.values))
+    """An encoder over what would be written."""
+    return run.model.encoder(_weights(run))
+
+
+def _weights(run: Run) -> State:
+    """The averaged weights as files have them, mixed with the start where that is asked for."""
+    weights = run.model.file_weights(run.average.values)
+    return weights if run.start is None else mix(run.start, weights, run.settings.wise)
 
 
 def _report(record: EpochRecord) -> None:

@@ -54,7 +54,11 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 class WeightAverage:
-    """A running average of a module's weights; counters are copied."""
+    """A running average of a module's weights; counters are copied.
+
+    LoRA's two factors are averaged one by one, like any weight: the change that is merged is the
+    product of their averages, which is near the average of their products while both move slowly.
+    """
 
     def __init__(self, module: nn.Module) -> None:
         held = (name for name, value in module.named_parameters() if not value.requires_grad)

@@ -77,7 +77,8 @@ def write_record(
         facts: Of the run.
         history: Epochs so far.
         after: Figures of the file as written; None while the run goes on. With them the digest of
-            the file is recorded, and the curves are drawn as PNG.
+            the file is recorded, and the curves are drawn as PNG. Where the file is a mix with
+            the start, "tuned_alone" are the figures of the kept epoch's weights before mixing.
     """
     content: dict[str, object] = {
         "weights": weights.name,
@@ -100,7 +101,7 @@ def write_record(
         content["kept_epoch"] = kept.epoch
         content["after"] = asdict(after)
         if facts.settings.wise < 1:
-            content["tuned_alone"] = [asdict(figures) for figures in kept.figures]
+            content["tuned_alone"] = [asdict(figures) for figures in kept.tuned_alone]
     content["epochs"] = [asdict(record) for record in history]
     text = json.dumps(content, indent=1) + "\n"
     weights.with_suffix(".training.json").write_text(text, encoding="utf-8")

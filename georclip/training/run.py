@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import nn
 
+from georclip.captions.naming import some
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.checkpoints import State
 from georclip.errors import CaptionError, EncoderError
 from georclip.training.checkpoint import EpochRecord, RunState
 from georclip.training.distributed import Processes
-from georclip.training.models.freezing import choose_learning
+from georclip.training.models.freezing import (
+    check_learning,
+    choose_learning,
+    moves_statistics,
+)
 from georclip.training.optimisation import WeightAverage, make_optimizer
 from georclip.training.settings import TrainSettings
 from georclip.training.step import Learner, check_parts
 from georclip.training.trainable import Trainable
 from georclip.training.validation import Measured
+
+log = logging.getLogger("georclip")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -75,6 +84,11 @@ def new_run(
         start = {name: value.clone().to(device) for name, value in weights.items()}
     model.module.to(device).to(memory_format=torch.channels_last)
     held = choose_learning(model, settings.frozen, settings.lora_rank)
+    if settings.wise < 1 and moves_statistics(model, held):
+        log.warning(
+            "--wise mixes running statistics of batch normalisation like weights, and those of a "
+            "mix are others: its figures tell what that costs; --lora leaves them as they are"
+        )
     if settings.checkpointing:
         model.save_memory()
     return Run(
@@ -118,8 +132,10 @@ def split_images(
     """What is learnt, with repeats, and what is held out, without.
 
     Raises:
-        CaptionError: Less than a batch to learn from, or nothing to tell when to stop by.
+        CaptionError: Less than a batch to learn from, nothing to tell when to stop by, or
+            pictures that are both learnt and held out.
     """
+    _check_apart(images)
     learnt = [image for image in images if image.split == "train"]
     held_out = list(dict.fromkeys(image for image in images if image.split == "val"))
     if len(learnt) < settings.batch_size:
@@ -148,6 +164,7 @@ def check_settings(
         EncoderError: There are such settings.
     """
     check_parts(settings, processes)
+    check_learning(model, settings.frozen, settings.lora_rank)
     side_px = model.spec.image_size_px
     if not model.any_view_size and set(settings.view_sizes_px) != {side_px}:
         raise EncoderError(
@@ -158,3 +175,22 @@ def check_settings(
         raise EncoderError("--wise mixes with the start, and random weights are none to mix with")
     if settings.lora_rank and not trained:
         raise EncoderError("--lora adapts trained weights: random ones have to learn themselves")
+
+
+def _check_apart(images: Sequence[CaptionedImage]) -> None:
+    """Refuse pictures that are learnt and held out, as by two caption files over one folder.
+
+    Raises:
+        CaptionError: There are some.
+    """
+    learnt, held_out = (
+        {os.path.realpath(image.path): image.path for image in images if image.split in splits}
+        for splits in (("train",), ("val", "test"))
+    )
+    both = [str(path) for place, path in learnt.items() if place in held_out]
+    if both:
+        raise CaptionError(
+            f"{len(both)} images are in the split 'train' and in 'val' or 'test' at once: "
+            f"{some(both)}: figures on them would tell nothing; give the caption files the same "
+            "splits (one that names none is divided by --val-share)"
+        )

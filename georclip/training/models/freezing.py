@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from georclip.errors import EncoderError
-from georclip.training.models.low_rank import add_low_rank
+from georclip.training.models.low_rank import add_low_rank, check_peft
 from georclip.training.settings import Frozen
 from georclip.training.trainable import Block, Trainable
 
@@ -36,6 +37,26 @@ def choose_learning(model: Trainable, frozen: Frozen, lora_rank: int) -> tuple[n
     _hold((model.image_tower(), model.text_tower()))
     add_low_rank(model.module, names, lora_rank)
     return (model.module,)
+
+
+def check_learning(model: Trainable, frozen: Frozen, lora_rank: int) -> None:
+    """Refuse what `choose_learning` would refuse, as far as that can be told beforehand.
+
+    Raises:
+        EncoderError: There are fewer blocks, or peft is not installed.
+    """
+    _chosen(model, frozen)
+    if lora_rank:
+        check_peft()
+
+
+def moves_statistics(model: Trainable, held: tuple[nn.Module, ...]) -> bool:
+    """Whether running statistics of batch normalisation change while a model learns."""
+    still = {layer for module in held for layer in module.modules()}
+    return any(
+        isinstance(layer, _BatchNorm) and layer.track_running_stats and layer not in still
+        for layer in model.module.modules()
+    )
 
 
 def set_training(model: Trainable, held: tuple[nn.Module, ...]) -> None:

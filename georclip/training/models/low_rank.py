@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Sequence
 
@@ -13,6 +14,16 @@ from georclip.errors import EncoderError
 _ADAPTER = "default"
 _DOWN, _UP = f".lora_A.{_ADAPTER}.weight", f".lora_B.{_ADAPTER}.weight"
 _BASE = ".base_layer."
+
+
+def check_peft() -> None:
+    """Look for peft without the seconds that importing it takes.
+
+    Raises:
+        EncoderError: It is not installed.
+    """
+    if importlib.util.find_spec("peft") is None:
+        raise EncoderError('--lora needs peft: pip install "georclip[train]"')
 
 
 def add_low_rank(module: nn.Module, names: Sequence[str], rank: int) -> None:
@@ -29,10 +40,9 @@ def add_low_rank(module: nn.Module, names: Sequence[str], rank: int) -> None:
     Raises:
         EncoderError: peft is not installed.
     """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError as error:
-        raise EncoderError('--lora needs peft: pip install "georclip[train]"') from error
+    check_peft()
+    from peft import LoraConfig, inject_adapter_in_model
+
     asked = "|".join(re.escape(name) for name in names)  # in full: peft matches ends of names
     config = LoraConfig(
         r=rank, lora_alpha=rank, target_modules=asked, lora_dropout=0.0, bias="none"
