@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from georclip.captions.reading import read_captions
+from georclip.errors import CaptionError
 from georclip.training import loop
 from georclip.training.distributed import ALONE, joined
 from georclip.training.step import Learner, backward
@@ -46,11 +47,13 @@ def learn(parts, processes=ALONE):
 
 
 def statistics(processes):
-    """Running means of the image tower's first layer after a step in two parts."""
+    """Running means and variances of the image tower after a step in two parts."""
     model = CompactPair(frozen_statistics=False)
     learner = Learner(model, parts=2, processes=processes)
-    backward(learner, draw_batch(0, processes.share, side=64), "fp32")
-    return [layer.running_mean for layer in norms(model.module)]
+    batch = draw_batch(0, processes.share, side=64)
+    brighter = replace(batch, pictures=batch.pictures + 3 * processes.rank)  # than the others'
+    backward(learner, brighter, "fp32")
+    return [(layer.running_mean, layer.running_var) for layer in norms(model.module)]
 
 
 def run(images, output, processes=ALONE, *, resume=False):
@@ -80,6 +83,18 @@ def run_killed(images, output, processes):
     return run(images, output, processes, resume=True)
 
 
+def refusal(processes):
+    """What every process is told where the first one cannot go on."""
+
+    def refuse():
+        raise CaptionError(f"refused by {processes.rank}")
+
+    try:
+        processes.from_first(refuse)
+    except CaptionError as error:
+        return str(error)
+
+
 def main():
     folder, captions, pictures = map(Path, sys.argv[1:])
     torch.set_num_threads(1)
@@ -87,6 +102,7 @@ def main():
     with joined("cpu") as processes:
         made = processes.from_first(lambda: f"made by {processes.rank}")
         found = {
+            "refused": refusal(processes),
             "world": processes.world,
             "made": made,
             "steps": {parts: learn(parts, processes) for parts in (1, 2)},

@@ -9,13 +9,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from safetensors.torch import load_file
 
 from georclip.captions.pictures import decode_images
 from georclip.captions.reading import read_captions
 from georclip.encoders.compact import TorchCompactEncoder
+from georclip.errors import CaptionError
+from georclip.training import loop
 from georclip.training.data.batches import BatchMaker
-from georclip.training.distributed import ALONE, Processes, joined
+from georclip.training.distributed import ALONE, Processes, joined, pooled_statistics
+from georclip.training.loop import train
 from tests.helpers_distributed import RUN, learn, run
 from tests.helpers_encoders import pictures as pictures_of
 from tests.helpers_steps import CompactPair, draw_batch, furthest, norms
@@ -84,13 +88,34 @@ def test_running_statistics_are_averaged(two):
         model = CompactPair(frozen_statistics=False)
         batch = draw_batch(0, (rank, 2), side=64)
         for first in range(2):
-            model.embed_images(batch.pictures[first::2])
-        alone.append([layer.running_mean for layer in norms(model.module)])
+            model.embed_images(batch.pictures[first::2] + 3 * rank)
+        alone.append(
+            [torch.stack([one.running_mean, one.running_var]) for one in norms(model.module)]
+        )
     for found, other, *own in zip(
         two.first["statistics"], two.second["statistics"], *alone, strict=True
     ):
-        assert torch.equal(found, other)
-        assert torch.allclose(found, sum(own) / 2, atol=1e-6)
+        assert all(map(torch.equal, found, other))
+        both = torch.stack(own)  # (processes, 2, channels)
+        mean, variance = pooled_statistics(both, torch.full_like(found[0], 0.1))
+        assert torch.allclose(found[0], mean, atol=1e-6)
+        assert torch.allclose(found[1], variance, atol=1e-6)
+        assert (variance - both[:, 1].mean(dim=0)).max() > 3e-5
+
+
+@pytest.mark.parametrize("momentum", [0.1, 0.4, None])
+def test_running_statistics_of_shares_are_those_of_the_batch(momentum):
+    rng = torch.Generator().manual_seed(0)
+    one, other = torch.randn(2, 500, 3, 4, 4, generator=rng)
+    other = 2.0 * other + torch.tensor([5.0, 0.0, -3.0])[:, None, None]
+    whole, first, second = (torch.nn.BatchNorm2d(3, momentum=momentum) for _ in range(3))
+    for layer, seen in ((whole, torch.cat([one, other])), (first, one), (second, other)):
+        layer(seen)
+    shares = torch.stack([torch.stack([x.running_mean, x.running_var]) for x in (first, second)])
+    newest = torch.full((3,), momentum or 1.0)
+    mean, variance = pooled_statistics(shares, newest)
+    assert torch.allclose(mean, whole.running_mean, atol=1e-5)
+    assert torch.allclose(variance, whole.running_var, rtol=1e-3)
 
 
 def test_a_whole_run_on_two_processes_ends_as_on_one(two, captioned, tmp_path):
@@ -118,6 +143,25 @@ def test_a_killed_run_on_two_processes_goes_on_to_the_same_weights(two):
 
 def test_the_first_process_makes_things_for_all(two):
     assert two.first["made"] == two.second["made"] == "made by 0"
+    assert two.first["refused"] == two.second["refused"] == "refused by 0"
+
+
+def test_only_the_first_process_looks_at_pictures(captioned, tmp_path, monkeypatch):
+    """What it finds is told to the others, which are refused likewise."""
+    images = read_captions([captioned[0]], [tmp_path / "nowhere"])
+    told = []
+    monkeypatch.setattr(loop, "new_run", lambda *_: None)
+    monkeypatch.setattr(dist, "broadcast_object_list", told.append)
+    model = tiny_model(images, RUN)
+    with pytest.raises(CaptionError, match="39 of 39 images are missing"):
+        train(images, tmp_path / "o.safetensors", RUN, model=model, quiet=True,
+              processes=Processes(rank=0, world=2))  # fmt: skip
+    (found,) = told.pop()
+    monkeypatch.setattr(loop, "check_images", None)
+    monkeypatch.setattr(dist, "broadcast_object_list", lambda made: made.__setitem__(0, found))
+    with pytest.raises(CaptionError, match="39 of 39 images are missing"):
+        train(images, tmp_path / "o.safetensors", RUN, model=model, quiet=True,
+              processes=Processes(rank=1, world=2))  # fmt: skip
 
 
 # --- shares ----------------------------------------------------------------------------------

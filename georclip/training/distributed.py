@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from georclip.errors import EncoderError
+from georclip.errors import EncoderError, GeorclipError
 from georclip.training.dealing import deal
 from georclip.training.gradient_cache import Embedded, LossGradient, loss_gradient
 from georclip.training.trainable import Trainable
@@ -151,26 +151,33 @@ class Processes:
     def average_statistics(self, module: nn.Module) -> None:
         """Average the running statistics of batch normalisation over all processes.
 
-        Batches are normalised by statistics of a process's share. What is kept for later is the
-        mean of all, so that every process goes on, and is resumed, from the same numbers.
+        Batches are normalised by statistics of a process's share. What is kept for later is of
+        all, so that every process goes on, and is resumed, from the same numbers:
+        `pooled_statistics`.
         """
         if self.world == 1:
             return
         kept = [
-            value
+            (layer.running_mean, layer.running_var, _newest_share(layer))
             for layer in module.modules()
             if isinstance(layer, _BatchNorm) and layer.training
-            for value in (layer.running_mean, layer.running_var)
-            if value is not None
+            if layer.running_mean is not None and layer.running_var is not None
         ]
         if not kept:
             return
-        flat = torch.cat([value.flatten() for value in kept])
-        dist.all_reduce(flat)
-        flat /= self.world
-        sizes = [one.numel() for one in kept]
-        for value, mean in zip(kept, torch.split(flat, sizes), strict=True):
-            value.copy_(mean.view_as(value))
+        own = torch.stack(
+            [torch.cat([mean for mean, _, _ in kept]), torch.cat([var for _, var, _ in kept])]
+        )
+        shares = [torch.empty_like(own) for _ in range(self.world)]
+        dist.all_gather(shares, own)
+        newest = torch.cat([torch.full_like(mean, share) for mean, _, share in kept])
+        means, variances = pooled_statistics(torch.stack(shares), newest)
+        sizes = [mean.numel() for mean, _, _ in kept]
+        for layer, mean, variance in zip(
+            kept, torch.split(means, sizes), torch.split(variances, sizes), strict=True
+        ):
+            layer[0].copy_(mean)
+            layer[1].copy_(variance)
 
     def seed(self, seed: int, epoch: int) -> None:
         """Seed torch for an epoch: other dropout in each process, the same after a resume."""
@@ -178,17 +185,57 @@ class Processes:
         torch.manual_seed(int(words[0]))
 
     def from_first(self, make: Callable[[], Made]) -> Made:
-        """Let the first process make something while the others wait, and give it to all."""
+        """Let the first process make something while the others wait, and give it to all.
+
+        Raises:
+            GeorclipError: What the first one raised of the kind, in all.
+        """
         if self.world == 1:
             return make()
-        made: list[Made | None] = [make() if self.first else None]
+        made: list[Made | GeorclipError | None] = [self._outcome(make) if self.first else None]
         dist.broadcast_object_list(made)
+        if isinstance(made[0], GeorclipError):
+            raise made[0]
         return made[0]  # type: ignore[return-value]
+
+    @staticmethod
+    def _outcome(make: Callable[[], Made]) -> Made | GeorclipError:
+        try:
+            return make()
+        except GeorclipError as error:
+            return error
 
     def wait(self) -> None:
         """Go on when all processes are here."""
         if self.world > 1:
             dist.barrier()
+
+
+def pooled_statistics(shares: Tensor, newest: Tensor) -> tuple[Tensor, Tensor]:
+    """Running statistics as of the whole batch, from those that processes kept of their shares.
+
+    The variance of a whole batch is the mean of its shares' variances and the variance of their
+    means. All processes began the step from the same numbers, so their running means differ by
+    `newest` times what their batches' means differ by, and the variance between the batches'
+    means enters with the weight `newest`: in all, the variance between running means over
+    `newest`. Exact for shares of equal size in one part each, but for the factor n / (n - 1).
+
+    Args:
+        shares: (processes, 2, channels): running means, running variances.
+        newest: (channels,): the share that the newest batch has in them.
+
+    Returns:
+        (channels,) each.
+    """
+    mean, within = shares.mean(dim=0)
+    between = (shares[:, 0] - mean).square().mean(dim=0)
+    return mean, within + between / newest
+
+
+def _newest_share(layer: _BatchNorm) -> float:
+    if layer.momentum is not None:
+        return layer.momentum or 1.0  # statistics that do not move are alike in all
+    return 1.0 / max(1, int(layer.num_batches_tracked or 1))
 
 
 ALONE = Processes()
