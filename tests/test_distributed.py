@@ -100,7 +100,6 @@ def test_running_statistics_are_averaged(two):
         mean, variance = pooled_statistics(both, torch.full_like(found[0], 0.1))
         assert torch.allclose(found[0], mean, atol=1e-6)
         assert torch.allclose(found[1], variance, atol=1e-6)
-        assert (variance - both[:, 1].mean(dim=0)).max() > 3e-5
 
 
 @pytest.mark.parametrize("momentum", [0.1, 0.4, None])
@@ -157,7 +156,7 @@ def test_only_the_first_process_looks_at_pictures(captioned, tmp_path, monkeypat
         train(images, tmp_path / "o.safetensors", RUN, model=model, quiet=True,
               processes=Processes(rank=0, world=2))  # fmt: skip
     (found,) = told.pop()
-    monkeypatch.setattr(loop, "check_images", None)
+    monkeypatch.setattr(loop, "check_images", lambda *_, **__: pytest.fail("looked at pictures"))
     monkeypatch.setattr(dist, "broadcast_object_list", lambda made: made.__setitem__(0, found))
     with pytest.raises(CaptionError, match="39 of 39 images are missing"):
         train(images, tmp_path / "o.safetensors", RUN, model=model, quiet=True,
