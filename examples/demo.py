@@ -52,6 +52,10 @@ QUESTIONS = (
 )
 
 
+SHOWN_SHARE = 1 / 3
+"""A hit shows a place if a third of the hit, or of the place, is shared by both."""
+
+
 def main() -> int:
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
     started = time.monotonic()
@@ -103,7 +107,9 @@ def georclip(*arguments: str) -> None:
 
 def check(scene: DrawnScene, question: Question, features: list[dict[str, Any]]) -> bool:
     """Say whether the best hit is the place asked for."""
-    shown = [scene.places_in(shape(feature["geometry"])) for feature in features]
+    shown = [
+        scene.places_in(shape(feature["geometry"]), least_share=SHOWN_SHARE) for feature in features
+    ]
     names = [
         " and ".join(place.name for place in places) or "none of the places" for places in shown
     ]

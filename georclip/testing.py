@@ -96,16 +96,19 @@ class DrawnScene:
                 return candidate
         raise KeyError(f"no place {name!r}; there are {', '.join(p.name for p in self.places)}")
 
-    def places_in(self, footprint: Polygon | MultiPolygon) -> tuple[Place, ...]:
-        """The places that a chip shows: half of the chip or half of the place is shared.
+    def places_in(
+        self, footprint: Polygon | MultiPolygon, *, least_share: float = 0.5
+    ) -> tuple[Place, ...]:
+        """Places that a footprint shows.
 
         Args:
-            footprint: EPSG:4326, (lon, lat).
+            footprint: In EPSG:4326, (lon, lat).
+            least_share: Of the footprint's area, or of the place's, that both must share.
         """
         shown = []
         for place in self.places:
             shared = footprint.intersection(place.footprint).area
-            if shared >= 0.5 * min(footprint.area, place.footprint.area):
+            if shared >= least_share * min(footprint.area, place.footprint.area):
                 shown.append(place)
         return tuple(shown)
 

@@ -47,7 +47,7 @@ class ModelEntry:
         name: What people type.
         architecture: open_clip's name, or "starter" for the model in the box.
         weights: Where they come from; None for the model in the box.
-        activation: "gelu" or "quickgelu" ("relu" for the starter's image tower).
+        activation: "gelu" or "quickgelu" ("relu6" for the starter's image tower).
         dim: Length of an embedding.
         licence: Terms of the weights, one line.
         source: Who made it, where.
@@ -160,11 +160,13 @@ _STARTER = ModelEntry(
     name=STARTER,
     architecture=STARTER,
     weights=None,
-    activation="relu",
+    activation="relu6",
     dim=256,
     licence="see its licence note",
-    source="trained from scratch by georclip's own `georclip train`",
-    image_size_px=128,
+    source="trained from ImageNet's EfficientNet-lite0 by georclip's own `georclip train`",
+    image_size_px=160,
+    mean=HALF,
+    std=HALF,
 )
 
 _ENTRIES = (
