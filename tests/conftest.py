@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,3 +184,14 @@ def shared_data() -> Path:
     if not (folder / "scenes").is_dir():
         pytest.skip(f"no real data at {folder}: set GEORCLIP_SHARED_DATA to its folder")
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Hold torch to one thread, so that tests beside each other do not wait for cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -16,13 +16,7 @@ from tests.benchmarks.collapse_plot import draw
 from tests.benchmarks.collapse_probe import mean_cosine_across, mean_cosine_between, softmax
 from tests.helpers_training import TINY, draw_captioned, tiny_model
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def unit(rows, seed):

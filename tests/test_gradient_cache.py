@@ -20,15 +20,10 @@ from georclip.training.step import Learner, backward, check_parts
 from tests.helpers_steps import ClipPair, CompactPair, draw_batch, furthest, gradients, norms
 from tests.helpers_training import TINY, draw_captioned, tiny_model
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 EXACT = 1e-6  # float32's rounding; a wrong sum differs in the first digits
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def step(model, parts, batch=None):

@@ -29,13 +29,7 @@ from georclip.training.run import split_images
 from georclip.training.settings import TrainSettings
 from tests.helpers_training import TINY, draw_captioned, tiny_model
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture
