@@ -63,7 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted. What was staged is kept; run the same command to go on.", err=True)
+        click.echo(
+            "Interrupted. What is done so far is kept: run the same command to go on "
+            "(train: with --resume).",
+            err=True,
+        )
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout has gone, as `| head` does: not an error of ours.
