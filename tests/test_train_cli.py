@@ -193,3 +193,16 @@ def test_a_process_that_was_killed_goes_on_to_the_same_weights(tmp_path, caption
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert read_compact(killed)[1].name == "killed"
+
+
+def test_a_picture_folder_that_is_not_there_is_named(tmp_path, captioned):
+    file, _ = captioned
+    arguments = [
+        str(file),
+        "--images",
+        str(tmp_path / "nodir"),
+        "-o",
+        str(tmp_path / "w.safetensors"),
+    ]
+    with pytest.raises(CaptionError, match=r"there is no image folder .*nodir"):
+        CliRunner().invoke(command, [*arguments, "--from-scratch"], catch_exceptions=False)

@@ -70,17 +70,21 @@ def read_caption_files(
             so that what was held out in training can be measured later.
 
     Raises:
-        CaptionError: See `georclip.captions.reading.read_captions`.
+        CaptionError: A folder is missing; see `georclip.captions.reading.read_captions`.
     """
     from pathlib import Path
 
     from georclip.captions.forms import HoldOut, Undivided
     from georclip.captions.reading import read_captions
+    from georclip.errors import CaptionError
 
     undivided: Undivided = HoldOut() if split is None else split
     if options.val_share is not None:
         undivided = HoldOut(share=options.val_share)
     folders = [Path(name) for name in options.image_dirs]
+    for folder in folders:
+        if not folder.is_dir():  # before each of its pictures is named as missing
+            raise CaptionError(f"there is no image folder {folder}: name one with --images")
     files = [Path(file) for file in captions]
     return read_captions(files, folders, caption_form(options), undivided=undivided)
 
