@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 import numpy.typing as npt
 
-from georclip.captions.pictures import decode_images
+from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.errors import CaptionError, EncoderError, QueryError
@@ -50,8 +50,7 @@ def embed_files(
         try:
             pixels = decode_images(part, max_side_px=side, quiet=True)
         except CaptionError:
-            # names the broken ones of all, in little memory
-            decode_images(images, max_side_px=1, quiet=True)
+            check_images(images, quiet=True)  # names the broken ones of all
             raise
         vectors[start : start + len(part)] = embed_pictures(encoder, pixels, batch_size=batch_size)
         if progress is not None:

@@ -59,8 +59,10 @@ def draw_curves(path: Path, history: Sequence[EpochRecord]) -> None:
             style = ".-" if kind == "mean recall" else ".--"
             colour = f"C{_sources(history).index(name)}"
             axes[1].plot(*zip(*points, strict=True), style, color=colour, label=f"{name}: {kind}")
-        axes[1].set(xlabel="epoch", ylabel="%, val split")
-        axes[1].legend(fontsize="small")
+        axes[1].set(xlabel="epoch", ylabel="%, val split", ylim=(0, 102))
+        figure.legend(loc="outside lower center", ncols=2, fontsize="small")  # off the curves
+    for panel in axes:
+        panel.xaxis.get_major_locator().set_params(integer=True)  # no epoch and a quarter
     figure.savefig(path, dpi=_DPI)
 
 
