@@ -41,12 +41,13 @@ format: $(DEV)/.installed  ## rewrite the code in the project's format
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-bench: $(DEV)/.installed  ## measure start-up, memory, the starter and losses (CAPTIONS=DIR), real scenes (SCENES=DIR)
+bench: $(DEV)/.installed  ## measure start-up, memory, the starter, losses and towers (CAPTIONS=DIR), real scenes (SCENES=DIR)
 	$(DEV)/bin/python -m tests.benchmarks.start
 	$(DEV)/bin/python -m tests.benchmarks.memory
 	$(DEV)/bin/python -m tests.benchmarks.starter $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.in_scene $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.collapse $(CAPTIONS)
+	$(DEV)/bin/python -m tests.benchmarks.towers $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.real_scenes $(SCENES)
 
 train-starter: $(DEV)/.installed  ## train the model in the box again from CAPTIONS=DIR (SEED=0; an hour; resumes)

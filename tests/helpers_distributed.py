@@ -14,6 +14,7 @@ from torch import nn
 from georclip.captions.reading import read_captions
 from georclip.errors import CaptionError
 from georclip.training import loop
+from georclip.training import run as running
 from georclip.training.distributed import ALONE, joined
 from georclip.training.step import Learner, backward
 from tests.helpers_steps import (
@@ -67,7 +68,7 @@ def run(images, output, processes=ALONE, *, resume=False):
 
 def run_killed(images, output, processes):
     """The same, killed in its second epoch and resumed."""
-    real, steps = loop.backward, []
+    real, steps = running.backward, []
 
     def dies(*arguments):
         steps.append(1)
@@ -75,10 +76,10 @@ def run_killed(images, output, processes):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    loop.backward = dies
+    running.backward = dies
     with suppress(KeyboardInterrupt):
         run(images, output, processes)
-    loop.backward = real
+    running.backward = real
     processes.wait()
     return run(images, output, processes, resume=True)
 

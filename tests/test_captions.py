@@ -1,4 +1,6 @@
 import json
+import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.reading import read_captions
 from georclip.cli.train import train
 from georclip.errors import CaptionError
+from georclip.evaluation.embedding import embed_files
+from georclip.testing import FakeEncoder
 from georclip.training.data.vocabulary import build_vocabulary
 from tests.helpers_training import draw_captioned
 
@@ -55,8 +59,33 @@ def test_every_broken_image_is_named_at_once(tmp_path):
 
 def test_long_lists_are_cut_short(tmp_path):
     file, pictures = draw_captioned(tmp_path, per_class=10, held_out=0)
-    with pytest.raises(CaptionError, match=r"30 of 30 images are missing.* and 10 more$"):
+    with pytest.raises(CaptionError, match=r"30 of 30 images are missing.* and 10 more;"):
         check_images(read_captions([file], [pictures / "elsewhere"]))
+
+
+def test_many_missing_pictures_are_listed_once(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("georclip"), "propagate", True)
+    images = read_captions([draw_captioned(tmp_path)[0]], [tmp_path / "nowhere"])
+    with pytest.raises(CaptionError, match="missing"):
+        embed_files(FakeEncoder(), images)
+    assert len(caplog.messages) == len(set(caplog.messages)) == len(images)
+
+
+@pytest.mark.parametrize("where", ["images/{}", "{}", "images/images/images/{}"])
+def test_a_folder_that_is_named_twice_is_found(tmp_path, monkeypatch, where):
+    """As where a table's names count from the working folder, and --images names one below it."""
+    file, pictures = draw_captioned(tmp_path, held_out=0)
+    content = json.loads(file.read_text())
+    for image in content["images"]:
+        image["filename"] = where.format(image["filename"])
+    file.write_text(json.dumps(content))
+    monkeypatch.chdir(tmp_path)
+    folder = Path("images/images" if where == "{}" else "images")
+    with pytest.raises(CaptionError, match=r"; images/\w+.png is there: names .* --images$"):
+        check_images(read_captions([file], [folder]))
+    monkeypatch.chdir("/")
+    with pytest.raises(CaptionError, match=rf"; {pictures}/\w+.png is there"):
+        check_images(read_captions([file], [tmp_path / folder]))
 
 
 @pytest.mark.parametrize(

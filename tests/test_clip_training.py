@@ -10,6 +10,7 @@ import torch
 from georclip.captions.reading import read_captions
 from georclip.encoders.loading import load_encoder
 from georclip.training import loop
+from georclip.training import run as running
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.data.batches import BatchMaker
 from georclip.training.defaults import resolve_settings
@@ -122,7 +123,7 @@ def test_a_killed_run_with_lora_and_a_mix_goes_on_to_the_same_weights(
     )
     whole, killed = tmp_path / "whole.safetensors", tmp_path / "killed.safetensors"
     run(captioned, starts[architecture], whole, settings)
-    real, steps = loop.backward, []
+    real, steps = running.backward, []
 
     def dies(*arguments):
         steps.append(1)
@@ -131,7 +132,7 @@ def test_a_killed_run_with_lora_and_a_mix_goes_on_to_the_same_weights(
         return real(*arguments)
 
     with monkeypatch.context() as patched:
-        patched.setattr(loop, "backward", dies)
+        patched.setattr(running, "backward", dies)
         with pytest.raises(KeyboardInterrupt):
             run(captioned, starts[architecture], killed, settings)
     run(captioned, starts[architecture], killed, settings, resume=True)

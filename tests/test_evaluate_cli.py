@@ -92,6 +92,13 @@ def test_tables_without_splits_count_whole(tmp_path):
     found = json.loads(run(file, "--images", tmp_path, "--model", "starter", "-f", "json"))
     assert (found["images"], found["texts"]) == (6, 6)
     assert "zero_shot" not in found
+    done = georclip("evaluate", file, "--images", tmp_path, "--model", "starter", "--split", "val")
+    assert "one: 6 images" not in done.stderr
+    assert "give the same --val-share as there" in done.stderr
+    done = georclip("evaluate", file, "--images", tmp_path, "--model", "starter", "--split", "val",
+                    "--val-share", "0.5")  # fmt: skip
+    assert "captions: 3 images" in done.stdout
+    assert "--val-share" not in done.stderr
 
 
 def test_files_of_one_name_are_told_apart(captioned, tmp_path):

@@ -28,7 +28,7 @@ PER_CLASS = 6
 
 
 class LotteryEncoder(FakeEncoder):
-    """Draws the vector of each picture by lot; knows texts."""
+    """Draws the vector of each picture at random; knows texts."""
 
     def encode_images(self, pixels):
         rng = np.random.default_rng(np.asarray(pixels, np.int64).sum() % 2**32)
@@ -209,7 +209,7 @@ def test_a_perfect_encoder_finds_every_place_at_every_pixel_size(pictures, tmp_p
         assert figures.losses.straddling == figures.losses.mixed == figures.losses.mistaken == 0
         assert [one.label for one in figures.by_class] == sorted(CLASSES)
         assert all(one.cells == PER_CLASS for one in figures.by_class)
-        assert figures.by_lot < 0.25
+        assert figures.by_chance < 0.25
         captions = figures.by_caption
         assert (captions.captions, captions.unknown) == (24, 0)
         assert captions.recall_at_1 == captions.recall_at_10 == 100.0
@@ -244,7 +244,7 @@ def test_an_encoder_that_draws_lots_is_near_chance(pictures, tmp_path):
     ]
     # 96 answers: a standard deviation of 0.04
     mean = np.mean([one.precision_at_k for one in figures])
-    assert abs(mean - np.mean([one.by_lot for one in figures])) < 0.15
+    assert abs(mean - np.mean([one.by_chance for one in figures])) < 0.15
     for one in figures:
         losses = one.losses
         parts = losses.straddling + losses.mixed + losses.mistaken
@@ -307,7 +307,7 @@ def test_pictures_without_classes_are_asked_by_caption_alone(pictures, tmp_path)
     plain = [replace(one, label="") for one in pictures]
     figures = measure_in_scene(FakeEncoder(), plain, folder=tmp_path, settings=InSceneSettings())
     assert figures.by_class == ()
-    assert figures.precision_at_k is figures.losses is figures.by_lot is None
+    assert figures.precision_at_k is figures.losses is figures.by_chance is None
     assert figures.mean_average_precision is None
     assert figures.by_caption.recall_at_1 == 100.0
 

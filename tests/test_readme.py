@@ -24,13 +24,12 @@ NOT_RUN = {
     "make test": "runs this suite",
     "georclip models fetch remoteclip-vit-b-32": "downloads 600 MB",
     "georclip index scenes/ --model remoteclip-vit-b-32 -i with-remoteclip": "needs those weights",
-    "georclip index scenes/ --weights mine.safetensors -i with-mine": "needs trained weights",
     "georclip train captions.json --images images -o tuned.safetensors --freeze 6 --wise 0.5": (
         "needs RemoteCLIP's weights; test_train_cli runs small ones"
     ),
     "georclip train captions.json --images images -o adapted.safetensors --model laion-vit-b-32 "
     "--lora 8": "needs LAION's weights; test_clip_training runs a small one",
-    "georclip train captions.csv --images images -o mine.safetensors --from-scratch --imagenet "
+    "georclip train captions.csv --images images -o new.safetensors --from-scratch --imagenet "
     "--ground-size 75,400,2000": "trains for an hour; test_training runs a small one",
     "georclip evaluate dataset_RSITMD.json dataset_rsicd.json dataset_ucm.json --images rsitmd "
     "--images rsicd --images ucm --published remoteclip --weights remoteclip-weights "

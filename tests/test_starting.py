@@ -106,6 +106,10 @@ def test_random_weights_default_to_the_starters_towers():
     assert resolve_settings(start, {"image_size_px": 96}, CPU).view_sizes_px == (96,)
     with pytest.raises(EncoderError, match="no architecture 'RN51'"):
         scratch("RN51")
+    with pytest.raises(EncoderError, match="georclip's own are starter-lite0-w256"):
+        scratch("lite0")
+    with pytest.raises(EncoderError, match="did you mean starter-lite0-w256"):
+        scratch("starter-lite0")
 
 
 def test_lora_learns_faster_than_all_weights_and_scratch_faster_than_trained(tmp_path):
@@ -134,7 +138,10 @@ def test_a_run_is_said_in_words():
     said = in_words(start, resolve_settings(start, {"precision": "bf16"}, CPU), 68, CPU)
     assert "starter-lite0-w256 from random weights on cpu in bf16" in said
     assert "30 epochs of 68 steps of 128 pictures" in said
-    assert "learning rate 0.001" in said
+    assert "learning rate 0.001, weight decay" in said
+    said = in_words(start, resolve_settings(start, {}, CPU), 68, CPU, imagenet=True)
+    assert "from ImageNet (the image tower) and random weights on" in said
+    assert "learning rate 0.001 (x 0.3 where weights come trained)" in said
 
 
 # --- settings that a model cannot follow -----------------------------------------------------

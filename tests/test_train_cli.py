@@ -18,12 +18,14 @@ from georclip.cli.index import index
 from georclip.cli.main import cli
 from georclip.cli.train import train as command
 from georclip.encoders.compact import read_compact
+from georclip.encoders.compact_shapes import ARCHITECTURES
 from georclip.encoders.loading import load_encoder
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD, preprocess
 from georclip.errors import CaptionError
 from georclip.testing import draw_scene
 from georclip.training import loop
 from georclip.training.checkpoint import checkpoint_path
+from georclip.training.models.compact_model import DEFAULT_ARCHITECTURE
 from tests import train_killed
 from tests.helpers_clip import register, weights_of, write_clip
 from tests.helpers_encoders import TINY, pictures
@@ -193,6 +195,45 @@ def test_a_process_that_was_killed_goes_on_to_the_same_weights(tmp_path, caption
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert read_compact(killed)[1].name == "killed"
+
+
+def test_weights_that_are_there_are_not_replaced_by_chance(tmp_path, captioned):
+    output = tmp_path / "mine.safetensors"
+    output.write_text("hours of work")
+    tiny = ["--from-scratch", "--architecture", "starter-tiny", "--image-size", 32, "--quiet"]
+    tiny += ["--batch-size", 8, "--epochs", 1, "--precision", "fp32"]
+    refused = call(captioned, output, *tiny)
+    assert refused.exit_code == 2
+    assert "exists: --overwrite replaces it, --resume goes on" in refused.stderr
+    assert output.read_text() == "hours of work"
+    assert call(captioned, output, *tiny, "--overwrite").exit_code == 0
+    assert read_compact(output)[1].name == "mine"
+
+
+def test_a_model_without_a_ground_size_is_said(tmp_path, captioned, caplog, monkeypatch):
+    monkeypatch.setattr(loop.log, "propagate", True)
+    tiny = ["--from-scratch", "--architecture", "starter-tiny", "--image-size", 32, "--quiet"]
+    tiny += ["--batch-size", 8, "--epochs", 1, "--precision", "fp32"]
+    call(captioned, tmp_path / "one.safetensors", *tiny)
+    assert "no --ground-size: georclip index" in caplog.text
+    caplog.clear()
+    call(captioned, tmp_path / "two.safetensors", *tiny, "--ground-size", "75,400,2000")
+    assert "--ground-size" not in caplog.text
+
+
+def test_architectures_in_the_help_are_those_there_are():
+    shown = " ".join(CliRunner().invoke(cli, ["train", "--help"]).stdout.split())
+    assert f"from scratch: {', '.join(ARCHITECTURES)}" in shown.replace("- ", "-")
+    assert DEFAULT_ARCHITECTURE == next(iter(ARCHITECTURES))
+
+
+def test_a_caption_file_that_is_not_there_is_named_at_once(tmp_path, captioned):
+    arguments = [sys.executable, "-X", "importtime", "-m", "georclip.cli.main", "train", "no.csv"]
+    arguments += ["--images", str(captioned[1]), "-o", str(tmp_path / "w.safetensors")]
+    done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "Error: there is no caption file no.csv"
+    assert "| torch" not in done.stderr
 
 
 def test_a_picture_folder_that_is_not_there_is_named(tmp_path, captioned):

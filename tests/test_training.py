@@ -16,6 +16,7 @@ from georclip.cli.train import train as command
 from georclip.encoders.compact import TorchCompactEncoder, read_compact
 from georclip.errors import CaptionError, EncoderError
 from georclip.training import loop
+from georclip.training import run as running
 from georclip.training.checkpoint import checkpoint_path
 from georclip.training.data.batches import BatchMaker
 from georclip.training.data.fingerprint import ordered_digest
@@ -81,7 +82,7 @@ def test_a_run_learns_and_says_what_it_did(tmp_path, captioned):
 @contextmanager
 def dying_in_step(count):
     """Within, a run is interrupted in its `count`-th step; three steps are an epoch."""
-    real, steps = loop.backward, []
+    real, steps = running.backward, []
 
     def dies(*arguments):
         steps.append(1)
@@ -90,7 +91,7 @@ def dying_in_step(count):
         return real(*arguments)
 
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(loop, "backward", dies)
+        patched.setattr(running, "backward", dies)
         yield
 
 
@@ -114,15 +115,27 @@ def test_resuming_with_other_options_or_captions_is_refused(tmp_path, captioned)
         run(captioned, output, resume=True)
     with dying_in_step(4):
         run(captioned, output)
-    with pytest.raises(EncoderError, match="other options or captions"):
-        run(captioned, output, replace(TINY, epochs=5), resume=True)
+    with pytest.raises(
+        EncoderError, match=r"another run \(epochs 4 then, 5 now; seed 0 then, 1 now\)"
+    ):
+        run(captioned, output, replace(TINY, epochs=5, seed=1), resume=True)
     reworded = [replace(image, sentences=("a road",)) for image in captioned[:1]]
-    with pytest.raises(EncoderError, match="other options or captions"):
+    with pytest.raises(EncoderError, match=r"another run \(other captions or pictures"):
         run([*reworded, *captioned[1:]], output, model=tiny_model(captioned), resume=True)
 
 
-@pytest.mark.parametrize("change", ["order", "folder", "forgetting", "processes"])
-def test_resuming_on_the_same_pictures_in_another_order_is_refused(tmp_path, captioned, change):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("order", "or another order of them"),
+        ("folder", "or another order of them"),
+        ("forgetting", "other pictures of --forgetting"),
+        ("processes", "another number of processes"),
+    ],
+)
+def test_resuming_on_the_same_pictures_in_another_order_is_refused(
+    tmp_path, captioned, change, said
+):
     """Batches are drawn by position, and pictures of equal name may lie in two subfolders."""
     one, two = tmp_path / "one" / "a.png", tmp_path / "two" / "a.png"
     for path, image in zip((one, two), captioned[:2], strict=True):
@@ -145,7 +158,7 @@ def test_resuming_on_the_same_pictures_in_another_order_is_refused(tmp_path, cap
         options["processes"] = Processes(rank=1, world=2)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(loop, "new_run", lambda *_: None)  # of processes that are not there
-        with pytest.raises(EncoderError, match="or number of processes: give the same"):
+        with pytest.raises(EncoderError, match=rf"another run \([^;]*{said}\): give the same"):
             train(images, output, TINY, resume=True, **options)
 
 
@@ -334,7 +347,7 @@ def test_the_command_trains(tmp_path):
         (["--from-scratch", "--ground-size", "1,2,inf"], "LOW <= TYPICAL <= HIGH"),
         (["--from-scratch", "--view-sizes", "inf"], "not a list of numbers"),
         (["--from-scratch", "-o", "x.pt"], "must end in .safetensors"),
-        (["--from-scratch", "-o", "none/x.safetensors"], "its folder does not exist"),
+        (["--from-scratch", "-o", "none/x.safetensors"], "/none does not exist"),
         (["--weights", "./x.safetensors"], "is what the run starts from"),
         (["--from-scratch", "--forgetting-images", "."], "goes with --forgetting"),
     ],

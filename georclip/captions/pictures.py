@@ -73,7 +73,10 @@ def check_images(images: Sequence[CaptionedImage], *, quiet: bool = False) -> No
 def _read_all(
     images: Sequence[CaptionedImage], *, max_side_px: int, keep: bool, quiet: bool
 ) -> dict[Path, Pixels]:
-    """Decode each file once, in threads: decoders give the interpreter free."""
+    """Decode each file once, in threads: decoders give the interpreter free.
+
+    Where nothing is kept, what is wrong goes into the log line by line, too.
+    """
     paths = list(dict.fromkeys(image.path for image in images))
     missing = {path for path in paths if not os.path.isfile(path)}  # Path's own can raise
     there = [path for path in paths if path not in missing]
@@ -95,7 +98,7 @@ def _read_all(
             elif keep:
                 pixels[path] = outcome
             bar.update()
-    _refuse([path for path in paths if path in missing], broken, len(paths))
+    _refuse([path for path in paths if path in missing], broken, len(paths), listed=not keep)
     return pixels
 
 
@@ -131,8 +134,8 @@ def _short(path: Path) -> str:
     return name if len(name) <= _NAME_LETTERS else f"...{name[-_NAME_LETTERS:]}"
 
 
-def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int) -> None:
-    """Name all pictures that cannot be used; many go into the log line by line as well.
+def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int, *, listed: bool) -> None:
+    """Name all pictures that cannot be used; where `listed`, many go into the log line by line.
 
     Raises:
         CaptionError: There are some.
@@ -141,7 +144,7 @@ def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int) -> Non
         "missing": [_short(path) for path in missing],
         "broken": [f"{_short(path)} ({why})" for path, why in broken.items()],
     }
-    if any(len(names) > NAMED_AT_MOST for names in wrong.values()):
+    if listed and any(len(names) > NAMED_AT_MOST for names in wrong.values()):
         for kind, names in wrong.items():
             for name in names[:_LISTED_AT_MOST]:
                 log.warning("%s: %s", kind, name)
@@ -150,5 +153,21 @@ def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int) -> Non
         for kind, names in wrong.items()
         if names
     ]
+    near = next(filter(None, map(_elsewhere, missing[:1])), None)
+    if near is not None:
+        parts.append(
+            f"{near} is there: names in a caption file are looked for below the folder of --images"
+        )
     if parts:
         raise CaptionError("; ".join(parts))
+
+
+def _elsewhere(missing: Path) -> Path | None:
+    """Where a picture is whose path holds folders too many, as pictures/pictures/one.png does."""
+    parts = missing.parts
+    for start in range(int(missing.is_absolute()), len(parts) - 1):
+        for end in range(start + 1, len(parts)):
+            shorter = Path(*parts[:start], *parts[end:])
+            if os.path.isfile(shorter):
+                return shorter
+    return None

@@ -57,6 +57,24 @@ def caption_options(command: Command) -> Command:
     return collected
 
 
+def check_caption_files(captions: Sequence[str], options: CaptionOptions) -> None:
+    """Check that files and folders are there, before anything heavy is imported.
+
+    Raises:
+        CaptionError: One is not.
+    """
+    from pathlib import Path
+
+    from georclip.errors import CaptionError
+
+    for name in captions:
+        if not Path(name).is_file():
+            raise CaptionError(f"there is no caption file {name}")
+    for name in options.image_dirs:
+        if not Path(name).is_dir():  # before each of its pictures is named as missing
+            raise CaptionError(f"there is no image folder {name}: name one with --images")
+
+
 def read_caption_files(
     captions: Sequence[str], options: CaptionOptions, *, split: str | None = None
 ) -> tuple[CaptionedImage, ...]:
@@ -70,21 +88,17 @@ def read_caption_files(
             so that what was held out in training can be measured later.
 
     Raises:
-        CaptionError: A folder is missing; see `georclip.captions.reading.read_captions`.
+        CaptionError: See `georclip.captions.reading.read_captions`.
     """
     from pathlib import Path
 
     from georclip.captions.forms import HoldOut, Undivided
     from georclip.captions.reading import read_captions
-    from georclip.errors import CaptionError
 
     undivided: Undivided = HoldOut() if split is None else split
     if options.val_share is not None:
         undivided = HoldOut(share=options.val_share)
     folders = [Path(name) for name in options.image_dirs]
-    for folder in folders:
-        if not folder.is_dir():  # before each of its pictures is named as missing
-            raise CaptionError(f"there is no image folder {folder}: name one with --images")
     files = [Path(file) for file in captions]
     return read_captions(files, folders, caption_form(options), undivided=undivided)
 

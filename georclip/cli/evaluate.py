@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from georclip.cli.caption_options import caption_options
+from georclip.cli.caption_options import CaptionOptions, caption_options, check_caption_files
 from georclip.cli.options import Numbers, device_option
 
 if TYPE_CHECKING:
@@ -139,7 +139,13 @@ class Tasks(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.
 @click.option("--batch-size", type=click.IntRange(min=1), help="Most pictures encoded at once.")
 @click.option("--quiet", is_flag=True, help="No progress; only warnings and errors.")
 @click.pass_context
-def evaluate(context: click.Context, /, **options: object) -> None:
+def evaluate(
+    context: click.Context,
+    /,
+    captions: tuple[str, ...],
+    caption_input: CaptionOptions,
+    **options: object,
+) -> None:
     """Measure a model on CAPTIONS, files of pictures and what people wrote about them.
 
     \b
@@ -153,9 +159,11 @@ def evaluate(context: click.Context, /, **options: object) -> None:
     Recalls and accuracies are percentages, precisions lie in [0, 1]. Of several caption files
     each is measured in a gallery of its own ("by_set" in JSON), and all of them in one.
     """
+    check_caption_files(captions, caption_input)
+
     from georclip.cli.evaluating import run
 
-    run(_request(context, options))
+    run(_request(context, {"captions": captions, "caption_input": caption_input, **options}))
 
 
 def _request(context: click.Context, options: dict[str, object]) -> EvaluateRequest:

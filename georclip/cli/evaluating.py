@@ -84,9 +84,7 @@ def run(request: EvaluateRequest) -> None:
     plotter = _plotter() if request.plots else None  # missing is said before the long part
     settings = _settings(request)
     images = _read(request, request.split)
-    for split in (request.split, request.gallery):
-        if split is not None:
-            select_split(images, split)
+    _check_splits(images, request)
     encoder = load_encoder(
         request.model or AUTO,
         weights=request.weights,
@@ -200,6 +198,18 @@ def name_sets(files: Sequence[Path]) -> list[str]:
             name if name not in told_apart else next(one for one in numbered if one not in taken)
         )
     return told_apart
+
+
+def _check_splits(images: Sequence[CaptionedImage], request: EvaluateRequest) -> None:
+    """Refuse splits without images before a model is loaded, and say what a split holds."""
+    asked = select_split(images, request.split)
+    if request.gallery is not None:
+        select_split(images, request.gallery, option="--gallery")
+    if request.split == "val" and request.caption_input.val_share is None and asked == images:
+        log.info(
+            "every image is measured; to measure only what training held out of files without "
+            "splits, give the same --val-share as there (0.1 unless you said otherwise)"
+        )
 
 
 def _plotter() -> Plotter:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from georclip.api import Index, create_index, open_index
-from georclip.cli.progress import ChipProgress, byte_count, duration
+from georclip.cli.progress import ChipProgress, byte_count, counted, duration
 from georclip.errors import EncoderMismatchError, SceneError
 from georclip.index.making import is_index
 from georclip.indexing import SceneReport, estimate
@@ -111,9 +111,12 @@ def _index(request: IndexRequest, found: FoundScenes, access: Access) -> list[st
             log.info("%s", _line(report))
         info = index.info()
         log.info(
-            "%s: %d scenes, %d chips, %s",
-            index.path, info.scene_count, info.chip_count, byte_count(info.bytes_on_disk),
-        )  # fmt: skip
+            "%s: %s, %s, %s",
+            index.path,
+            counted(info.scene_count, "scene"),
+            counted(info.chip_count, "chip"),
+            byte_count(info.bytes_on_disk),
+        )
     return refused
 
 
@@ -135,11 +138,12 @@ def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> li
             continue
         for note in resolved.notes:
             log.info("%s: %s", scene.name, note)
-        click.echo(f"{scene.name}\t{resolved.chip_count} chips")
+        click.echo(f"{scene.name}\t{counted(resolved.chip_count, 'chip')}")
         plans.append(resolved)
     total = estimate(encoder, plans)
     click.echo(
-        f"{len(plans)} scenes\t{total.chips} chips\t{byte_count(total.index_bytes)}\t"
+        f"{counted(len(plans), 'scene')}\t{counted(total.chips, 'chip')}\t"
+        f"{byte_count(total.index_bytes)}\t"
         f"about {duration(total.seconds)} with {spec.name} on {encoder.device}"
     )
     return refused

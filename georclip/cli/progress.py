@@ -88,6 +88,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def counted(number: int, thing: str) -> str:
+    """A number of things in words: "1 scene", "2 scenes"."""
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
 def byte_count(size: float) -> str:
     """Bytes as people say them: "512 B", "3.4 MB"."""
     for unit in ("B", "kB", "MB", "GB"):

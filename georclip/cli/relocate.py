@@ -21,7 +21,8 @@ def relocate(old: str, new: str, index_path: Path) -> None:
       georclip relocate /old/disk/scenes /new/disk/scenes
     """
     from georclip.api import open_index
+    from georclip.cli.progress import counted
 
     with open_index(index_path) as index:
         count = index.relocate(old, new)
-    click.echo(f"{count} scenes now at {new}", err=True)
+    click.echo(f"{counted(count, 'scene')} now at {new}", err=True)

@@ -10,10 +10,11 @@ from georclip.cli.caption_options import (
     CaptionOptions,
     caption_form,
     caption_options,
+    check_caption_files,
     read_caption_files,
 )
 from georclip.cli.grouping import GroupedCommand
-from georclip.cli.options import device_option
+from georclip.cli.options import device_option, overwrite_option
 from georclip.cli.train_options import GROUPS, StartOptions, setting_options, start_options
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     type=click.Path(dir_okay=False),
     help="Weights to write (.safetensors); the training record goes beside them.",
 )
+@overwrite_option
 @click.option(
     "--forgetting",
     type=click.Path(dir_okay=False),
@@ -66,6 +68,7 @@ def train(
     start: StartOptions,
     given: dict[str, Any],
     output: str,
+    overwrite: bool,
     forgetting: str | None,
     forgetting_images: str | None,
     device: str,
@@ -89,10 +92,11 @@ def train(
     Several processes share each batch where torchrun starts them:
     torchrun --nproc-per-node 2 -m georclip.cli.main train ...
     """
-    _check_output(output, start)
+    _check_output(output, start, replaces=overwrite or resume)
     _check_start(start)
     if forgetting_images and not forgetting:
         raise click.UsageError("--forgetting-images goes with --forgetting, which names captions")
+    check_caption_files(captions, caption_input)
 
     import logging
     from pathlib import Path
@@ -130,7 +134,13 @@ def train(
     cut = too_long([*learnt, *held_out], model.count_tokens, model.token_limit)
     if cut:
         log.warning("%s", cut)
-    log.info("%s", in_words(begin, settings, len(learnt) // settings.batch_size, place))
+    steps = len(learnt) // settings.batch_size
+    log.info("%s", in_words(begin, settings, steps, place, imagenet=start.imagenet))
+    if begin.kind == "compact" and not model.spec.ground_size_m:
+        log.warning(
+            "no --ground-size: georclip index will cut scenes for this model by pixels, whatever "
+            "ground they cover; give LOW,TYPICAL,HIGH, the sides in metres that the pictures show"
+        )
     run(
         found,
         Path(output),
@@ -148,16 +158,27 @@ def train(
         click.echo(output)
 
 
-def _check_output(output: str, start: StartOptions) -> None:
-    """Refuse what could not be written after hours, or would overwrite what a resume needs."""
+def _check_output(output: str, start: StartOptions, *, replaces: bool) -> None:
+    """Refuse what could not be written after hours, or would overwrite what somebody needs."""
     from pathlib import Path
 
-    if not output.endswith(".safetensors"):
-        raise click.BadParameter("must end in .safetensors", param_hint="--output")
-    if not Path(output).resolve().parent.is_dir():
-        raise click.BadParameter("its folder does not exist", param_hint="--output")
-    if start.weights and Path(start.weights).resolve() == Path(output).resolve():
+    path = Path(output)
+    folder = path.resolve().parent
+    if path.suffix != ".safetensors":
+        raise click.BadParameter(
+            f"{output!r} must end in .safetensors: --output {path.with_suffix('.safetensors')}",
+            param_hint="--output",
+        )
+    if not folder.is_dir():
+        raise click.BadParameter(f"the folder {folder} does not exist", param_hint="--output")
+    if start.weights and Path(start.weights).resolve() == path.resolve():
         raise click.BadParameter("is what the run starts from", param_hint="--output")
+    if path.exists() and not replaces:
+        raise click.BadParameter(
+            f"{output} exists: --overwrite replaces it, --resume goes on with a run that was "
+            "killed",
+            param_hint="--output",
+        )
 
 
 def _check_start(start: StartOptions) -> None:

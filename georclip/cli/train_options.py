@@ -51,8 +51,8 @@ GROUPS = {
         "weight_decay", "averaging", "frozen", "lora_rank", "seed",
     ),
     "What is kept": (
-        "output", "choose_by", "validate_every", "patience", "wise", "half", "ground_size",
-        "licence", "forgetting", "forgetting_images",
+        "output", "overwrite", "choose_by", "validate_every", "patience", "wise", "half",
+        "ground_size", "licence", "forgetting", "forgetting_images",
     ),
     "Machine": ("device", "precision", "micro_batches", "checkpointing", "threads"),
 }  # fmt: skip
@@ -110,6 +110,7 @@ def _ground_size(
     return value
 
 
+_OWN = ("starter-lite0-w256", "starter-resnet14-w256", "starter-tiny")
 _SHARE = click.FloatRange(0, 1)
 _RATE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
@@ -129,8 +130,8 @@ _START = (
     click.option(
         "--architecture",
         metavar="NAME",
-        help="Of what starts from scratch: georclip's own, or open_clip's such as RN50 or "
-        "ViT-B-32.  [default: the starter's]",
+        help=f"Of what starts from scratch: {', '.join(_OWN)} (for trials), or open_clip's such as "
+        "RN50 or ViT-B-32.  [default: the first]",
     ),
     click.option(
         "--activation",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
@@ -81,7 +82,9 @@ def compact_shape(architecture: str) -> CompactShape:
     try:
         return ARCHITECTURES[architecture]
     except KeyError:
+        near = difflib.get_close_matches(architecture, ARCHITECTURES, n=1, cutoff=0.7)
+        hint = f": did you mean {near[0]}?" if near else ""
         known = ", ".join(ARCHITECTURES)
         raise EncoderError(
-            f"{architecture!r} is not an architecture of georclip's own; choose one of: {known}"
+            f"{architecture!r} is not an architecture of georclip's own ({known}){hint}"
         ) from None

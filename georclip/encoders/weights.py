@@ -58,7 +58,7 @@ def fetch_weights(entry: ModelEntry) -> Path:
         return found
     source = _source(entry)
     place = weights_place(entry)
-    _log.info("fetching the weights of %s (%s)", entry.name, entry.licence)
+    _log.info("fetching the weights of %s (licence: %s)", entry.name, entry.licence)
     try:
         if source.url is not None:
             archive = download(source.url, place.with_suffix(".zip"))

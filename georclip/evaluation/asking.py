@@ -64,7 +64,7 @@ class ClassFigures:
         precision: At min(k, cells).
         losses: Why the others of those answers are wrong.
         average_precision: Over the whole ranking.
-        by_lot: Share of all chips that are right.
+        by_chance: Share of all chips that are right.
     """
 
     label: str
@@ -72,7 +72,7 @@ class ClassFigures:
     precision: float
     losses: Losses
     average_precision: float
-    by_lot: float
+    by_chance: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,7 +146,7 @@ def _ask_class(asked: IndexedMosaic, label: str, k: int, tell: Callable[[], None
         precision=answers.precision(k),
         losses=answers.losses(k),
         average_precision=answers.average_precision(),
-        by_lot=float((asked.shares.covered(right) > RIGHT_SHARE).mean()),
+        by_chance=float((asked.shares.covered(right) > RIGHT_SHARE).mean()),
     )
 
 

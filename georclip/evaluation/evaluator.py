@@ -89,7 +89,7 @@ def evaluate(
     )
     gallery = None
     if settings.gallery not in (None, settings.split) and Task.NEIGHBOURS in tasks:
-        among = select_split(images, settings.gallery)
+        among = select_split(images, settings.gallery, option="--gallery")
         gallery = _embed(encoder, among, settings, bars, "gallery").labelled()
     measure = _Measuring(encoder, settings, tasks, bars, gallery)
     by_set = [measure.one(name, embedded.of(name)) for name in names]
@@ -112,8 +112,15 @@ def evaluate(
     )
 
 
-def select_split(images: Sequence[CaptionedImage], split: str) -> tuple[CaptionedImage, ...]:
+def select_split(
+    images: Sequence[CaptionedImage], split: str, *, option: str = "--split"
+) -> tuple[CaptionedImage, ...]:
     """The pictures of one split.
+
+    Args:
+        images: Of all splits.
+        split: Whose are wanted.
+        option: What it was chosen with, for the error.
 
     Raises:
         CaptionError: A caption file has none; the splits that it has are named.
@@ -122,7 +129,10 @@ def select_split(images: Sequence[CaptionedImage], split: str) -> tuple[Captione
         counts = Counter(image.split for image in images if image.source == source)
         if not counts[split]:
             there = ", ".join(f"{name} ({count})" for name, count in counts.items())
-            raise CaptionError(f"{source} has no images of the split {split!r}; it has {there}")
+            raise CaptionError(
+                f"{source} has no images of the split {split!r}; it has {there}: choose with "
+                f"{option}"
+            )
     return tuple(image for image in images if image.split == split)
 
 

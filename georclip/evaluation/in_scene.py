@@ -7,7 +7,7 @@ scene goes the way of any other: `open_scene`, the automatic chip plan, `index_s
 What comes back is judged by its footprint (`ground_truth`). Nothing on the way knows where one
 picture ends and the next begins.
 
-Neighbours are drawn by lot, so that chips see mixtures of classes: harder than ground on which
+Neighbours are drawn at random, so that chips see mixtures of classes: harder than ground on which
 a harbor lies beside the sea, and no friendlier to one class than to another. A picture covers
 the ground that the encoder typically knows, at no fewer pixels than its tower takes, so that a
 chip of scale 1 and a picture are of one size: whole pictures are there to be found, almost none
@@ -203,7 +203,7 @@ def _measure(
         k=settings.k,
         precision_at_k=_mean([one.precision for one in by_class]),
         losses=_mean_losses([one.losses for one in by_class]),
-        by_lot=_mean([one.by_lot for one in by_class]),
+        by_chance=_mean([one.by_chance for one in by_class]),
         mean_average_precision=_mean([one.average_precision for one in by_class]),
         by_class=by_class,
         by_caption=by_caption,

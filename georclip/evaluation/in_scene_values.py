@@ -74,7 +74,7 @@ class InSceneFigures:
         precision_at_k: Precision at min(k, n) on the ground, class name as query, mean over
             classes, in [0, 1]; None where pictures have no class.
         losses: Why the other answers are wrong, mean over classes; None likewise.
-        by_lot: What a random order would score: mean share of chips that are right for a class;
+        by_chance: What a random order would score: mean share of chips that are right for a class;
             None likewise.
         mean_average_precision: Over the whole ranking, mean over classes, in [0, 1]; None
             likewise.
@@ -95,7 +95,7 @@ class InSceneFigures:
     k: int
     precision_at_k: float | None
     losses: Losses | None
-    by_lot: float | None
+    by_chance: float | None
     mean_average_precision: float | None
     by_class: tuple[ClassFigures, ...]
     by_caption: CaptionFigures

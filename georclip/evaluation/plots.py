@@ -159,7 +159,7 @@ def _plot_in_scene(
         classes = sorted(own.by_class, key=lambda one: (one.precision, one.label))
         places = range(len(classes))
         right.barh(places, [one.precision for one in classes], color="tab:blue")
-        right.plot([one.by_lot for one in classes], places, "k|", label="by lot")
+        right.plot([one.by_chance for one in classes], places, "k|", label="by chance")
         right.set_yticks(places, [f"{one.label} ({one.cells})" for one in classes])
         right.set(
             xlim=(0, 1), xlabel=f"precision at min({own.k}, places)",
@@ -184,7 +184,7 @@ def _draw_sizes(axes: Any, scales: list[InSceneFigures]) -> None:  # noqa: ANN40
         axes.plot(
             factors, precision, "o-", color="tab:blue", label=f"class: precision at {scales[0].k}"
         )
-        axes.plot(factors, [one.by_lot for one in scales], "k:", label="class: by lot")
+        axes.plot(factors, [one.by_chance for one in scales], "k:", label="class: by chance")
     axes.set(xscale="log", ylim=(0, 1.02), xlabel="pixel size over the scene's own")
     axes.set_xticks(factors, [f"{factor:g}" for factor in factors])
     axes.minorticks_off()

@@ -13,6 +13,7 @@ from georclip.evaluation.retrieval import Recalls, RetrievalFigures
 from georclip.evaluation.zero_shot import ZeroShotFigures
 
 _WIDTH = 22
+_ANSWERS = 10
 
 
 def as_json(evaluation: Evaluation) -> dict[str, Any]:
@@ -161,6 +162,9 @@ def _zero_shot_lines(figures: ZeroShotFigures) -> list[str]:
         f"top-1 {figures.top_1:.2f} %, mean over classes {figures.mean_per_class:.2f} %",
         f"  class name as query: precision at 10 {figures.mean_precision_at_10:.3f}",
     ]
+    small = int((figures.confusion.sum(axis=1) < _ANSWERS).sum())
+    if small:
+        lines[-1] += f" ({small} classes have fewer pictures: precision at their number)"
     by_accuracy = sorted(zip(figures.per_class, figures.classes, strict=True))
     worst = ", ".join(f"{name} {value:.0f} %" for value, name in by_accuracy[:5])
     lines.append(f"    hardest: {worst}")
@@ -188,7 +192,7 @@ def _in_scene_lines(figures: InSceneFigures) -> list[str]:
     if figures.precision_at_k is not None:
         lines.append(
             f"    by class: precision at {figures.k} {figures.precision_at_k:.3f} "
-            f"(by lot {figures.by_lot:.3f}), average precision "
+            f"(by chance {figures.by_chance:.3f}), average precision "
             f"{figures.mean_average_precision:.3f}"
         )
     asked = figures.by_caption

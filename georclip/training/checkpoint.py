@@ -67,6 +67,15 @@ class RunKey:
         return json.dumps(asdict(self))
 
 
+_PARTS = {
+    "start": "another start",
+    "data": "other captions or pictures, or another order of them",
+    "forgetting": "other pictures of --forgetting",
+    "processes": "another number of processes",
+}
+"""Parts of a key that say nothing to people, in words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
     """Everything that the next epoch needs.
@@ -119,7 +128,7 @@ def load_state(path: Path, key: RunKey) -> RunState:
     check_saved(path, resume=True)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        same = content["key"] == key.text()
+        differing = _differences(content["key"], key)
         before = json.loads(content["before"])
         state = RunState(
             history=tuple(_record(entry) for entry in json.loads(content["history"])),
@@ -128,10 +137,10 @@ def load_state(path: Path, key: RunKey) -> RunState:
         )
     except (OSError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
         raise EncoderError(f"cannot resume from {path}: {error}") from error
-    if not same:
+    if differing:
         raise EncoderError(
-            f"{path} belongs to a run with another start or other options or captions "
-            "or number of processes: give the same ones, or remove it to start again"
+            f"{path} belongs to another run ({'; '.join(differing)}): give the same as then, or "
+            "remove it to start again"
         )
     return state
 
@@ -146,6 +155,20 @@ def check_saved(path: Path, *, resume: bool) -> None:
         raise EncoderError(f"there is no run to resume: {path} is missing")
     if path.exists() and not resume:
         raise EncoderError(f"{path} holds a run under way: --resume it, or remove the file")
+
+
+def _differences(saved: str, key: RunKey) -> list[str]:
+    """What a run was started with that is not so now, in words."""
+    if saved == key.text():
+        return []
+    then, now = json.loads(saved), json.loads(key.text())
+    settings = [
+        f"{name} {then['settings'].get(name)} then, {value} now"
+        for name, value in now["settings"].items()
+        if then["settings"].get(name) != value
+    ]
+    parts = [words for name, words in _PARTS.items() if then.get(name) != now[name]]
+    return [*settings, *parts] or ["its model"]
 
 
 def _record(entry: dict[str, Any]) -> EpochRecord:

@@ -71,7 +71,14 @@ def usual_precision(device: torch.device) -> Precision:
     return "bf16" if any(getattr(torch.cpu, name, bool)() for name in names) else "fp32"
 
 
-def in_words(start: Start, settings: TrainSettings, steps: int, device: torch.device) -> str:
+def in_words(
+    start: Start,
+    settings: TrainSettings,
+    steps: int,
+    device: torch.device,
+    *,
+    imagenet: bool = False,
+) -> str:
     """A run in a line, for people: what from, and the settings that differ between starts.
 
     Args:
@@ -79,14 +86,18 @@ def in_words(start: Start, settings: TrainSettings, steps: int, device: torch.de
         settings: Of the run.
         steps: In an epoch.
         device: Where.
+        imagenet: Whether the image tower starts from ImageNet's weights, and the rest at random.
     """
+    origin = "ImageNet (the image tower) and random weights" if imagenet else start.origin.name
+    trained = imagenet or start.origin.trained
+    slower = f" (x {settings.body_rate:g} where weights come trained)" if trained else ""
     views = ", ".join(str(side) for side in settings.view_sizes_px)
     return (
-        f"training {start.spec.architecture} from {start.origin.name} on {device} in "
+        f"training {start.spec.architecture} from {origin} on {device} in "
         f"{settings.precision}: {settings.epochs} epochs of {steps} steps of "
         f"{settings.batch_size} pictures, views of {views} px, learning rate "
-        f"{settings.learning_rate:g} (weights that were trained: x {settings.body_rate:g}), weight "
-        f"decay {settings.weight_decay:g}; kept is what is best by {settings.choose_by} on val"
+        f"{settings.learning_rate:g}{slower}, weight decay {settings.weight_decay:g}; kept is what "
+        f"is best by {settings.choose_by} on val"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,13 +11,11 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.encoders.checkpoints import State
-from georclip.errors import EncoderError
 from georclip.training.checkpoint import (
     EpochRecord,
     RunKey,
@@ -34,7 +31,6 @@ from georclip.training.data.prefetching import prefetch
 from georclip.training.distributed import ALONE, Processes
 from georclip.training.models.freezing import set_training
 from georclip.training.models.mixing import mix
-from georclip.training.optimisation import learning_rate, set_rate
 from georclip.training.progress import RunProgress
 from georclip.training.record import SCRATCH, Origin, RunFacts, write_record
 from georclip.training.run import (
@@ -44,15 +40,14 @@ from georclip.training.run import (
     restore,
     split_images,
     state_of,
+    take_step,
 )
 from georclip.training.settings import TrainSettings
-from georclip.training.step import backward
 from georclip.training.trainable import Trainable
 from georclip.training.validation import Examiner, Figures
 
 log = logging.getLogger("georclip")
 
-_GRADIENT_LIMIT = 5.0
 _SPARE_PIXELS = 1.25  # crops are cut from pictures this much larger than the tower's input
 _CPU = torch.device("cpu")
 
@@ -195,13 +190,7 @@ def _epoch(run: Run, batches: BatchMaker, epoch: int, progress: RunProgress) -> 
     with progress.epoch(epoch, side_px):
         for number, batch in enumerate(prefetch(made)):
             step = epoch * batches.batches + number
-            set_rate(run.optimizer, learning_rate(settings, step, batches.batches))
-            run.optimizer.zero_grad(set_to_none=True)
-            total += _checked(backward(run.learner, batch.to(run.device), settings.precision))
-            nn.utils.clip_grad_norm_(run.model.module.parameters(), _GRADIENT_LIMIT)
-            run.optimizer.step()
-            run.model.hold_temperature()
-            run.average.update(run.model.module, min(settings.averaging, (1 + step) / (10 + step)))
+            total += take_step(run, batch, step, batches.batches)
             progress.step(total / (number + 1))
     seconds = time.perf_counter() - began
     return EpochRecord(
@@ -211,12 +200,6 @@ def _epoch(run: Run, batches: BatchMaker, epoch: int, progress: RunProgress) -> 
         seconds=seconds,
         images_per_s=batches.batches * settings.batch_size / seconds,
     )
-
-
-def _checked(loss: float) -> float:
-    if not math.isfinite(loss):
-        raise EncoderError("the loss is no number any more: try a lower --learning-rate")
-    return loss
 
 
 def _measure(run: Run, record: EpochRecord, examiner: Examiner, output: Path) -> EpochRecord:

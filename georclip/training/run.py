@@ -1,8 +1,9 @@
-"""A run in memory: what changes while a model trains, and how it is set up and restored."""
+"""A run in memory: what changes while a model trains, step by step, set up and restored."""
 
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,19 +16,27 @@ from georclip.captions.records import CaptionedImage
 from georclip.encoders.checkpoints import State
 from georclip.errors import CaptionError, EncoderError
 from georclip.training.checkpoint import EpochRecord, RunState
+from georclip.training.data.batches import Batch
 from georclip.training.distributed import Processes
 from georclip.training.models.freezing import (
     check_learning,
     choose_learning,
     moves_statistics,
 )
-from georclip.training.optimisation import WeightAverage, make_optimizer
+from georclip.training.optimisation import (
+    WeightAverage,
+    learning_rate,
+    make_optimizer,
+    set_rate,
+)
 from georclip.training.settings import TrainSettings
-from georclip.training.step import Learner, check_parts
+from georclip.training.step import Learner, backward, check_parts
 from georclip.training.trainable import Trainable
 from georclip.training.validation import Measured
 
 log = logging.getLogger("georclip")
+
+_GRADIENT_LIMIT = 5.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,6 +109,34 @@ def new_run(
         optimizer=make_optimizer(model, settings),
         start=start,
     )
+
+
+def take_step(run: Run, batch: Batch, step: int, steps_per_epoch: int) -> float:
+    """Learn from one batch.
+
+    Args:
+        run: Its model is in training mode.
+        batch: This process's share.
+        step: Counted from 0 over the whole run.
+        steps_per_epoch: What the schedule is laid out by.
+
+    Returns:
+        The loss of the whole batch.
+
+    Raises:
+        EncoderError: It is no number any more.
+    """
+    settings = run.settings
+    set_rate(run.optimizer, learning_rate(settings, step, steps_per_epoch))
+    run.optimizer.zero_grad(set_to_none=True)
+    loss = backward(run.learner, batch.to(run.device), settings.precision)
+    if not math.isfinite(loss):
+        raise EncoderError("the loss is no number any more: try a lower --learning-rate")
+    nn.utils.clip_grad_norm_(run.model.module.parameters(), _GRADIENT_LIMIT)
+    run.optimizer.step()
+    run.model.hold_temperature()
+    run.average.update(run.model.module, min(settings.averaging, (1 + step) / (10 + step)))
+    return loss
 
 
 def restore(run: Run, state: RunState) -> None:

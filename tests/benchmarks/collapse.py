@@ -226,8 +226,8 @@ def print_sides(sides: dict[str, Side]) -> None:
             f"| {side.figures.mean_recall:.2f} | {side.figures.precision_at_10:.3f} |"
         )
     images = next(iter(sides.values())).figures.images
-    by_lot = 100.0 * float(np.mean([k / images for k in (1, 5, 10)]))
-    print(f"\n{images} pictures: by lot the mean recall is {by_lot:.2f} %")
+    by_chance = 100.0 * float(np.mean([k / images for k in (1, 5, 10)]))
+    print(f"\n{images} pictures: by chance the mean recall is {by_chance:.2f} %")
 
 
 def write_csv(sides: dict[str, Side], path: Path) -> None:

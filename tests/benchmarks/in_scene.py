@@ -130,7 +130,7 @@ def shown(value: float | None) -> str:
 def print_spread(rows: list[InSceneFigures]) -> None:
     """Mean and standard deviation over layouts, and what other pixel sizes lose."""
     one = rows[0]
-    print(f"\n{one.cells} places of {one.cell_m:.0f} m; by lot {shown(one.by_lot)}; ", end="")
+    print(f"\n{one.cells} places of {one.cell_m:.0f} m; by chance {shown(one.by_chance)}; ", end="")
     print(f"places that some chip shows: {', '.join(f'{row.whole:.3f}' for row in rows)}")
     if not one.by_class:
         return

@@ -1,4 +1,4 @@
-"""The model in the box on the val splits, beside drawing pictures by lot; and how fast it embeds.
+"""The model in the box on the val splits, beside random ranking; and how fast it embeds.
 
 python -m tests.benchmarks.starter ../shared/data/captions
 """
@@ -26,7 +26,7 @@ def main() -> None:
     print_machine()
     encoder = load_encoder("starter")
     print(
-        f"| val split | images | precision at min({ANSWERS}, n), class name | by lot "
+        f"| val split | images | precision at min({ANSWERS}, n), class name | by chance "
         "| mean recall, protocol A, % |\n|---|---|---|---|---|"
     )
     for name in ("rsicd", "ucm"):
@@ -35,13 +35,13 @@ def main() -> None:
         held_out = [image for image in images if image.split == "val"]
         (found,) = HeldOut(held_out, encoder.spec.image_size_px).measure(encoder)
         print(
-            f"| {name} | {found.images} | {found.precision_at_10:.3f} | {by_lot(held_out):.3f} "
+            f"| {name} | {found.images} | {found.precision_at_10:.3f} | {by_chance(held_out):.3f} "
             f"| {found.mean_recall:.1f} |"
         )
     print(f"\n{images_per_s(encoder):.0f} pictures of 512 px a second")
 
 
-def by_lot(images: list[CaptionedImage]) -> float:
+def by_chance(images: list[CaptionedImage]) -> float:
     """Precision expected of a random order: the mean share of a class."""
     counts = Counter(image.label for image in images)
     return float(np.mean([count / len(images) for count in counts.values()]))

@@ -12,7 +12,7 @@ from georclip.encoders import registry
 from georclip.encoders.bundle import file_sha256
 from georclip.encoders.checkpoints import read_checkpoint, read_metadata
 from georclip.encoders.compact import read_compact
-from georclip.encoders.compact_shapes import compact_shape
+from georclip.encoders.compact_shapes import ARCHITECTURES, compact_shape
 from georclip.encoders.loading import AUTO, STARTER_FOLDER
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
 from georclip.encoders.registry import BEST_COMMON, STARTER
@@ -73,7 +73,11 @@ def scratch(architecture: str | None = None) -> Start:
         )
     from georclip.encoders.clip import architecture_size, split_architecture
 
-    plain, activation = split_architecture(name)
+    try:
+        plain, activation = split_architecture(name)
+    except EncoderError as error:
+        own = ", ".join(ARCHITECTURES)
+        raise EncoderError(f"{error}; georclip's own are {own}") from error
     dim, side_px = architecture_size(plain)
     return Start(kind="clip", origin=SCRATCH, spec=_spec(plain, activation, dim, side_px))
 
