@@ -16,7 +16,7 @@ SOURCES := $(shell find georclip -type f -not -name '*.pyc' 2>/dev/null)
 .PHONY: help demo test check format bench train-starter release-starter clean
 
 # UCM's few pictures are named twice in training, so that RSICD's many do not drown them.
-STARTER_SETTINGS = --from-scratch --imagenet --freeze 4 --ground-size 75,400,2000 --epochs 10 \
+STARTER_SETTINGS = --from-scratch --imagenet --freeze 4 --ground-size 75,400,2000 --epochs 20 \
 	--image-size 160 --view-sizes 96,112,128 --smallest-crop 0.4 --precision bf16 --licence "research use: learnt from RSICD and UCM captions over \
 AID and UC Merced imagery, starting from ImageNet (LICENSE-WEIGHTS.md)"
 CAPTION_FILES = $(CAPTIONS)/rsicd/dataset_rsicd.json $(CAPTIONS)/ucm/dataset_ucm.json \
@@ -50,12 +50,12 @@ bench: $(DEV)/.installed  ## measure start-up, memory, the starter, losses and t
 	$(DEV)/bin/python -m tests.benchmarks.towers $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.real_scenes $(SCENES)
 
-train-starter: $(DEV)/.installed  ## train the model in the box again from CAPTIONS=DIR (SEED=0; an hour; resumes)
+train-starter: $(DEV)/.installed  ## train the model in the box again from CAPTIONS=DIR (SEED=0; an hour; resumes, or replaces)
 	mkdir -p $(STARTER_RUN)
 	$(DEV)/bin/georclip train $(CAPTION_FILES) \
 		$(CAPTIONS)/ucm/dataset_ucm.json --images $(CAPTIONS)/ucm/images \
 		-o $(STARTER_RUN)/seed$(SEED).safetensors --seed $(SEED) $(STARTER_SETTINGS) \
-		$(if $(wildcard $(STARTER_RUN)/seed$(SEED).checkpoint.pt),--resume)
+		$(if $(wildcard $(STARTER_RUN)/seed$(SEED).checkpoint.pt),--resume,--overwrite)
 
 release-starter: $(DEV)/.installed  ## put the trained model into the package (SEED=0), with figures of all seeds
 	$(DEV)/bin/python -m georclip.training.release $(STARTER_RUN)/seed$(SEED).safetensors \

@@ -17,7 +17,7 @@ from PIL import Image
 
 from georclip.captions.columns import find_columns
 from georclip.captions.entries import held_out
-from georclip.captions.forms import CaptionForm, HoldOut
+from georclip.captions.forms import CaptionForm, HoldOut, Whole
 from georclip.captions.lengths import too_long
 from georclip.captions.reading import read_captions
 from georclip.captions.records import CaptionedImage
@@ -75,7 +75,7 @@ SAME = {
 @pytest.mark.parametrize("kind", SAME)
 def test_tables_are_read_without_options(tmp_path, kind):
     name, text = SAME[kind]
-    images = read(tmp_path, text, name=name, undivided="train")
+    images = read(tmp_path, text, name=name, undivided=Whole(split="train"))
     assert [(image.path, image.sentences) for image in images] == [
         (tmp_path / "images" / "a.png", ("a road",)),
         (tmp_path / "images" / "b.png", ("a sea",)),
@@ -153,7 +153,7 @@ def test_what_a_csv_writer_wrote_is_read(tmp_path, rows, separator, header, seed
 
 def test_rows_of_one_image_are_gathered_and_repeated_ones_kept(tmp_path):
     rows = f"a.png,a road\nb.png,a sea\n./a.png,a path\n{tmp_path}/images/a.png,a road\n"
-    images = read(tmp_path, rows, undivided="test")
+    images = read(tmp_path, rows, undivided=Whole(split="test"))
     assert [(image.path.name, image.sentences) for image in images] == [
         ("a.png", ("a road", "a path", "a road")),
         ("b.png", ("a sea",)),
@@ -226,7 +226,7 @@ def test_what_cannot_part_columns_is_refused(separator):
 
 def test_empty_captions_are_left_out_and_named(tmp_path, caplog):
     rows = "image,caption\na.png,a road\na.png,\nb.png,\nc.png,a sea\n"
-    images = read(tmp_path, rows, undivided="train")
+    images = read(tmp_path, rows, undivided=Whole(split="train"))
     assert [image.path.name for image in images] == ["a.png", "c.png"]
     assert "2 empty captions are left out: row 3, row 4" in caplog.text
 
@@ -326,7 +326,7 @@ def test_shares_that_are_none_are_refused(share):
 
 
 def test_all_images_can_be_of_one_split(tmp_path, caplog):
-    images = read(tmp_path, HUNDRED, undivided="test")
+    images = read(tmp_path, HUNDRED, undivided=Whole(split="test"))
     assert {image.split for image in images} == {"test"}
     assert 'names no splits: all 100 images count as "test"' in caplog.text
 

@@ -59,7 +59,7 @@ def test_every_broken_image_is_named_at_once(tmp_path):
 
 def test_long_lists_are_cut_short(tmp_path):
     file, pictures = draw_captioned(tmp_path, per_class=10, held_out=0)
-    with pytest.raises(CaptionError, match=r"30 of 30 images are missing.* and 10 more;"):
+    with pytest.raises(CaptionError, match=r"30 of 30 images are missing.* and 10 more$"):
         check_images(read_captions([file], [pictures / "elsewhere"]))
 
 
@@ -71,18 +71,20 @@ def test_many_missing_pictures_are_listed_once(tmp_path, caplog, monkeypatch):
     assert len(caplog.messages) == len(set(caplog.messages)) == len(images)
 
 
-@pytest.mark.parametrize("where", ["images/{}", "{}", "images/images/images/{}"])
-def test_a_folder_that_is_named_twice_is_found(tmp_path, monkeypatch, where):
+@pytest.mark.parametrize(
+    ("named", "folder"),
+    [("images/{}", "data/images"), ("{}", "data/images/images"), ("data/images/{}", "data/images")],
+)
+def test_a_folder_that_is_named_twice_is_found(tmp_path, monkeypatch, named, folder):
     """As where a table's names count from the working folder, and --images names one below it."""
-    file, pictures = draw_captioned(tmp_path, held_out=0)
+    file, pictures = draw_captioned(tmp_path / "data", held_out=0)
     content = json.loads(file.read_text())
     for image in content["images"]:
-        image["filename"] = where.format(image["filename"])
+        image["filename"] = named.format(image["filename"])
     file.write_text(json.dumps(content))
     monkeypatch.chdir(tmp_path)
-    folder = Path("images/images" if where == "{}" else "images")
-    with pytest.raises(CaptionError, match=r"; images/\w+.png is there: names .* --images$"):
-        check_images(read_captions([file], [folder]))
+    with pytest.raises(CaptionError, match=r"; data/images/\w+.png is there: .* --images$"):
+        check_images(read_captions([file], [Path(folder)]))
     monkeypatch.chdir("/")
     with pytest.raises(CaptionError, match=rf"; {pictures}/\w+.png is there"):
         check_images(read_captions([file], [tmp_path / folder]))

@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from georclip.training.data.colours import DRAWS, vary_colour, vary_sensor
@@ -13,6 +14,26 @@ def test_colours_vary_within_range_and_repeat_with_the_seed():
     assert one.min() >= 0.0
     assert one.max() <= 1.0
     assert (one - pictures).abs().mean() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("at", "low", "high", "measure"),
+    [
+        (1, 0.5, 0.0, lambda view: (view[0] - view[2]).abs().mean()),  # grey: no colour is left
+        (7, 0.0, 0.99, lambda view: -view.min()),  # haze: the darkest is no longer dark
+        (7, 0.0, 0.99, lambda view: view.std()),  # and all is paler
+        (9, 0.5, 0.0, lambda view: (view[:, :, 1:] - view[:, :, :-1]).abs().mean()),  # soft
+    ],
+    ids=["grey", "haze lifts", "haze pales", "soft"],
+)
+def test_each_draw_does_its_part(at, low, high, measure):
+    """The same picture and draws but for one: what it stands for shows."""
+    picture = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+    draws = torch.full((1, DRAWS), 0.5)
+    before, after = draws.clone(), draws.clone()
+    before[0, at], after[0, at] = low, high
+    plain, varied = vary_colour(picture.clone(), before)[0], vary_colour(picture.clone(), after)[0]
+    assert measure(varied) < measure(plain) - 0.02
 
 
 def test_other_sensors_change_tint_and_cut_corners():

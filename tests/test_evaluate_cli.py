@@ -94,11 +94,12 @@ def test_tables_without_splits_count_whole(tmp_path):
     assert "zero_shot" not in found
     done = georclip("evaluate", file, "--images", tmp_path, "--model", "starter", "--split", "val")
     assert "one: 6 images" not in done.stderr
-    assert "give the same --val-share as there" in done.stderr
+    assert "captions: 6 images" in done.stdout
+    assert "--split val with the --val-share of that training" in done.stderr
     done = georclip("evaluate", file, "--images", tmp_path, "--model", "starter", "--split", "val",
                     "--val-share", "0.5")  # fmt: skip
     assert "captions: 3 images" in done.stdout
-    assert "--val-share" not in done.stderr
+    assert "--split val with" not in done.stderr
 
 
 def test_files_of_one_name_are_told_apart(captioned, tmp_path):
@@ -154,6 +155,11 @@ def test_names_of_caption_files_differ_and_end(files, names):
         (["--pixel-sizes", "nan"], "from 0.1 to 10"),
         (["--pixel-sizes", "1,0.001"], "from 0.1 to 10"),
         (["--seed", "-1"], "x>=0"),
+        (["--pixel-sizes", "0.5,2"], "--pixel-sizes goes with --tasks in-scene"),
+        (["--scene-dir", "x"], "--scene-dir goes with --tasks in-scene"),
+        (["--tasks", "retrieval", "--gallery", "train"], "--gallery goes with --tasks neighbours"),
+        (["--tasks", "neighbours", "--template", "a {}"], "--template goes with --tasks zero-shot"),
+        (["--tasks", "zero-shot", "--protocol", "B"], "go with --tasks retrieval"),
         (["--protocol", "C"], "'C' is not one of"),
         (["--published", "remoteclip", "--protocol", "B"], "protocol A"),
         (["--published", "remoteclip", "--split", "val"], "'test'"),

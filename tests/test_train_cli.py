@@ -214,10 +214,11 @@ def test_a_model_without_a_ground_size_is_said(tmp_path, captioned, caplog, monk
     monkeypatch.setattr(loop.log, "propagate", True)
     tiny = ["--from-scratch", "--architecture", "starter-tiny", "--image-size", 32, "--quiet"]
     tiny += ["--batch-size", 8, "--epochs", 1, "--precision", "fp32"]
-    call(captioned, tmp_path / "one.safetensors", *tiny)
+    assert call(captioned, tmp_path / "one.safetensors", *tiny).exit_code == 0
     assert "no --ground-size: georclip index" in caplog.text
     caplog.clear()
-    call(captioned, tmp_path / "two.safetensors", *tiny, "--ground-size", "75,400,2000")
+    sized = call(captioned, tmp_path / "two.safetensors", *tiny, "--ground-size", "75,400,2000")
+    assert sized.exit_code == 0
     assert "--ground-size" not in caplog.text
 
 
@@ -227,8 +228,10 @@ def test_architectures_in_the_help_are_those_there_are():
     assert DEFAULT_ARCHITECTURE == next(iter(ARCHITECTURES))
 
 
-def test_a_caption_file_that_is_not_there_is_named_at_once(tmp_path, captioned):
-    arguments = [sys.executable, "-X", "importtime", "-m", "georclip.cli.main", "train", "no.csv"]
+@pytest.mark.parametrize("where", ["captions", "--forgetting"])
+def test_a_caption_file_that_is_not_there_is_named_at_once(tmp_path, captioned, where):
+    given = ["no.csv"] if where == "captions" else [str(captioned[0]), where, "no.csv"]
+    arguments = [sys.executable, "-X", "importtime", "-m", "georclip.cli.main", "train", *given]
     arguments += ["--images", str(captioned[1]), "-o", str(tmp_path / "w.safetensors")]
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1

@@ -116,7 +116,7 @@ def test_resuming_with_other_options_or_captions_is_refused(tmp_path, captioned)
     with dying_in_step(4):
         run(captioned, output)
     with pytest.raises(
-        EncoderError, match=r"another run \(epochs 4 then, 5 now; seed 0 then, 1 now\)"
+        EncoderError, match=r"another run \(--epochs 4 then, 5 now; --seed 0 then, 1 now\)"
     ):
         run(captioned, output, replace(TINY, epochs=5, seed=1), resume=True)
     reworded = [replace(image, sentences=("a road",)) for image in captioned[:1]]
@@ -162,6 +162,20 @@ def test_resuming_on_the_same_pictures_in_another_order_is_refused(
             train(images, output, TINY, resume=True, **options)
 
 
+def test_options_are_named_as_they_are_typed(tmp_path, captioned):
+    output = tmp_path / "tiny.safetensors"
+    with dying_in_step(4):
+        run(captioned, output)
+    others = replace(TINY, micro_batches=2, ground_size_m=(1.0, 2.0, 3.0))
+    with pytest.raises(EncoderError, match="--accum 1 then, 2 now") as caught:
+        run(captioned, output, others, resume=True)
+    assert "--ground-size None then, [1.0, 2.0, 3.0] now" in str(caught.value)
+    model = tiny_model(captioned)
+    model._spec = replace(model.spec, activation="gelu")
+    with pytest.raises(EncoderError, match="the model's activation relu then, gelu now"):
+        run(captioned, output, model=model, resume=True)
+
+
 def test_a_data_set_may_move_before_a_run_goes_on(captioned):
     moved = [replace(image, path=Path("/away") / image.path.name) for image in captioned]
     assert ordered_digest(moved) == ordered_digest(captioned)
@@ -199,10 +213,24 @@ def test_pictures_that_are_learnt_and_held_out_are_refused(captioned, split):
         split_images([*captioned, other], TINY)
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path, captioned):
+@pytest.mark.parametrize("content", [b"", b"abc", b"no checkpoint", None])
+def test_a_damaged_checkpoint_is_refused(tmp_path, captioned, content):
     output = tmp_path / "tiny.safetensors"
-    checkpoint_path(output).write_bytes(b"no checkpoint")
-    with pytest.raises(EncoderError, match="cannot resume from"):
+    if content is None:
+        with dying_in_step(4):
+            run(captioned, output)
+        content = checkpoint_path(output).read_bytes()[:-100]
+    checkpoint_path(output).write_bytes(content)
+    with pytest.raises(EncoderError, match=r"cannot resume from .* it is damaged"):
+        run(captioned, output, resume=True)
+
+
+def test_a_run_whose_kept_weights_are_gone_is_not_resumed(tmp_path, captioned):
+    output = tmp_path / "tiny.safetensors"
+    with dying_in_step(7):  # after the second epoch, which is measured
+        run(captioned, output)
+    output.unlink()
+    with pytest.raises(EncoderError, match=r"tiny.safetensors, the best weights .* is missing"):
         run(captioned, output, resume=True)
 
 

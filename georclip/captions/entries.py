@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from georclip.captions.forms import HoldOut, Undivided
+from georclip.captions.forms import HoldOut, Undivided, Whole
 from georclip.captions.naming import some
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.words import normalise
@@ -203,10 +203,14 @@ def _divide(pictures: Sequence[_Gathered], file: Path, undivided: Undivided) -> 
         )  # fmt: skip
         for picture in without:
             picture.split = "train"
-    elif isinstance(undivided, str):
-        log.info('%s names no splits: all %d images count as "%s"', file, len(without), undivided)
+    elif isinstance(undivided, Whole):
+        advice = f"; {undivided.advice}" if undivided.advice else ""
+        log.info(
+            '%s names no splits: all %d images count as "%s"%s',
+            file, len(without), undivided.split, advice,
+        )  # fmt: skip
         for picture in without:
-            picture.split = undivided
+            picture.split = undivided.split
     else:
         val = held_out((picture.name for picture in without), undivided)
         for picture in without:

@@ -62,5 +62,18 @@ class HoldOut:
             raise CaptionError(f"a val share of {self.share} is not at least 0 and below 1")
 
 
-Undivided = HoldOut | str
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """Counts all images of a file that names no splits as one split's.
+
+    Attributes:
+        split: "train", "val" or "test".
+        advice: Said with it, for people.
+    """
+
+    split: str
+    advice: str = ""
+
+
+Undivided = HoldOut | Whole
 """What becomes of images in a file without splits: some are held out, or all are of one split."""

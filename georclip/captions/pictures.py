@@ -31,6 +31,8 @@ Outcome = TypeVar("Outcome")
 _THREADS = 4
 _SHOWN_FROM = 300
 """Fewer pictures are done before a bar is of use."""
+_DOUBLED_AT_MOST = 6
+"""Folders in a row that a path may name twice by mistake."""
 _LISTED_AT_MOST = 1000
 _CHECKED_SIDE_PX = 128
 _REASON_LETTERS = 100
@@ -153,7 +155,7 @@ def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int, *, lis
         for kind, names in wrong.items()
         if names
     ]
-    near = next(filter(None, map(_elsewhere, missing[:1])), None)
+    near = _undoubled(missing[0]) if missing else None
     if near is not None:
         parts.append(
             f"{near} is there: names in a caption file are looked for below the folder of --images"
@@ -162,12 +164,14 @@ def _refuse(missing: Sequence[Path], broken: dict[Path, str], total: int, *, lis
         raise CaptionError("; ".join(parts))
 
 
-def _elsewhere(missing: Path) -> Path | None:
-    """Where a picture is whose path holds folders too many, as pictures/pictures/one.png does."""
+def _undoubled(missing: Path) -> Path | None:
+    """Where a picture is whose path names a few folders twice, as pictures/pictures/one.png."""
     parts = missing.parts
-    for start in range(int(missing.is_absolute()), len(parts) - 1):
-        for end in range(start + 1, len(parts)):
-            shorter = Path(*parts[:start], *parts[end:])
-            if os.path.isfile(shorter):
-                return shorter
+    for count in range(1, _DOUBLED_AT_MOST + 1):
+        for start in range(len(parts) - 2 * count):
+            again = start + count
+            if parts[start:again] == parts[again : again + count]:
+                shorter = Path(*parts[:start], *parts[again:])
+                if os.path.isfile(shorter):
+                    return shorter
     return None

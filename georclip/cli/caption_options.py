@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Command = Callable[..., Any]
 
+_ALL_MEASURED = (
+    "if a model was trained on this file, --split val with the --val-share of that training (0.1 "
+    "unless another was given) measures only what it has not learnt"
+)
 _SEPARATORS = {"\\t": "\t", "tab": "\t", "comma": ",", "semicolon": ";"}
 
 
@@ -92,10 +96,12 @@ def read_caption_files(
     """
     from pathlib import Path
 
-    from georclip.captions.forms import HoldOut, Undivided
+    from georclip.captions.forms import HoldOut, Undivided, Whole
     from georclip.captions.reading import read_captions
 
-    undivided: Undivided = HoldOut() if split is None else split
+    undivided: Undivided = HoldOut()
+    if split is not None:
+        undivided = Whole(split=split, advice=_ALL_MEASURED)
     if options.val_share is not None:
         undivided = HoldOut(share=options.val_share)
     folders = [Path(name) for name in options.image_dirs]

@@ -41,6 +41,16 @@ log = logging.getLogger("georclip")
 
 _LEAST_FACTOR, _LARGEST_FACTOR = 0.1, 10.0
 
+_USUAL_TASKS = ("retrieval", "zero-shot", "neighbours")
+_TASK_OF = {
+    "--template": "zero-shot",
+    "--gallery": "neighbours",
+    "--pixel-sizes": "in-scene",
+    "--scene-dir": "in-scene",
+    "--seed": "in-scene",
+}
+"""Options, and the task that heeds them."""
+
 Plotter = Callable[[Evaluation, Path], list[Path]]
 
 
@@ -83,8 +93,11 @@ def run(request: EvaluateRequest) -> None:
         raise click.UsageError("--activation both goes with --published")
     plotter = _plotter() if request.plots else None  # missing is said before the long part
     settings = _settings(request)
+    _check_heeded(request)
     images = _read(request, request.split)
-    _check_splits(images, request)
+    select_split(images, request.split)  # before a model is loaded
+    if request.gallery is not None:
+        select_split(images, request.gallery, option="--gallery")
     encoder = load_encoder(
         request.model or AUTO,
         weights=request.weights,
@@ -101,6 +114,16 @@ def run(request: EvaluateRequest) -> None:
     if plotter is not None and request.plots is not None:
         for path in plotter(found, request.plots):
             log.info("%s", path)
+
+
+def _check_heeded(request: EvaluateRequest) -> None:
+    """Refuse options that none of the tasks asked for would heed."""
+    tasks = request.tasks or _USUAL_TASKS
+    for option in request.idle:
+        if _TASK_OF[option] not in tasks:
+            raise click.UsageError(f"{option} goes with --tasks {_TASK_OF[option]}")
+    if "retrieval" not in tasks and (request.prefix or request.protocol != "A"):
+        raise click.UsageError("--protocol and --prefix go with --tasks retrieval")
 
 
 def _repeat(request: EvaluateRequest) -> None:
@@ -198,18 +221,6 @@ def name_sets(files: Sequence[Path]) -> list[str]:
             name if name not in told_apart else next(one for one in numbered if one not in taken)
         )
     return told_apart
-
-
-def _check_splits(images: Sequence[CaptionedImage], request: EvaluateRequest) -> None:
-    """Refuse splits without images before a model is loaded, and say what a split holds."""
-    asked = select_split(images, request.split)
-    if request.gallery is not None:
-        select_split(images, request.gallery, option="--gallery")
-    if request.split == "val" and request.caption_input.val_share is None and asked == images:
-        log.info(
-            "every image is measured; to measure only what training held out of files without "
-            "splits, give the same --val-share as there (0.1 unless you said otherwise)"
-        )
 
 
 def _plotter() -> Plotter:

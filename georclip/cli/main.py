@@ -50,6 +50,15 @@ for _command in (
     cli.add_command(_command)
 
 
+def _how_to_go_on(words: Sequence[str]) -> str:
+    """What of an interrupted command is kept."""
+    if "index" in words[:2]:
+        return " What is done so far is kept: run the same command to go on."
+    if "train" in words[:2]:
+        return " Epochs that were finished are kept: run the same command with --resume to go on."
+    return ""
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code.
 
@@ -63,11 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo(
-            "Interrupted. What is done so far is kept: run the same command to go on "
-            "(train: with --resume).",
-            err=True,
-        )
+        click.echo(f"Interrupted.{_how_to_go_on(words)}", err=True)
         sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         # The reader of stdout has gone, as `| head` does: not an error of ours.

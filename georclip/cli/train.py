@@ -92,14 +92,17 @@ def train(
     Several processes share each batch where torchrun starts them:
     torchrun --nproc-per-node 2 -m georclip.cli.main train ...
     """
+    import logging
+    from pathlib import Path
+
     _check_output(output, start, replaces=overwrite or resume)
     _check_start(start)
     if forgetting_images and not forgetting:
         raise click.UsageError("--forgetting-images goes with --forgetting, which names captions")
     check_caption_files(captions, caption_input)
-
-    import logging
-    from pathlib import Path
+    if forgetting:
+        folder = forgetting_images or str(Path(forgetting).parent)
+        check_caption_files([forgetting], CaptionOptions(image_dirs=(folder,)))
 
     try:
         import torch
@@ -213,11 +216,12 @@ def _read_others(
         return ()
     from pathlib import Path
 
+    from georclip.captions.forms import Whole
     from georclip.captions.reading import read_captions
     from georclip.errors import CaptionError
 
     images = read_captions(
-        [Path(file)], [Path(folder or Path(file).parent)], form, undivided="test"
+        [Path(file)], [Path(folder or Path(file).parent)], form, undivided=Whole(split="test")
     )
     known = {_place(image.path) for image in learnt}
     both = [image.path.name for image in images if _place(image.path) in known]
@@ -232,4 +236,4 @@ def _read_others(
 def _place(path: Path) -> str:
     import os
 
-    return os.path.abspath(path)
+    return os.path.realpath(path)  # as the run itself tells pictures apart

@@ -212,7 +212,8 @@ def repeat_table(
 def settle_activation(rows: Sequence[Repetition]) -> Verdict:
     """Say which activation repeats the published figures.
 
-    One is needed if it alone repeats every figure that can be compared, within `TOLERANCE`.
+    One is needed if it alone of both repeats every figure that can be compared, within
+    `TOLERANCE`.
     """
     compared = [row for row in rows if row.difference is not None]
     if not compared:
@@ -230,8 +231,8 @@ def settle_activation(rows: Sequence[Repetition]) -> Verdict:
     if len(repeats) == 1 and len(off) > 1:
         return Verdict(activation=repeats[0], reason=f"the checkpoints need {repeats[0]}: {said}")
     if len(repeats) == 1:
-        return Verdict(
-            activation=repeats[0],
+        return Verdict(  # of the other nothing is known
+            activation=None,
             reason=f"{repeats[0]} repeats the published figures ({said}); "
             "--activation both measures the other as well",
         )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -74,6 +74,16 @@ _PARTS = {
     "processes": "another number of processes",
 }
 """Parts of a key that say nothing to people, in words."""
+_OPTIONS = {
+    "frozen": "freeze",
+    "ground_size_m": "ground_size",
+    "image_size_px": "image_size",
+    "lora_rank": "lora",
+    "micro_batches": "accum",
+    "view_sizes_px": "view_sizes",
+    "warmup_epochs": "warmup",
+}
+"""Settings whose option has another name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +122,10 @@ def save_state(path: Path, state: RunState, key: RunKey) -> None:
         "tensors": state.tensors,
     }
     try:
-        torch.save(content, partial)
+        with partial.open("wb") as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(path)
     except (OSError, RuntimeError) as error:  # torch's writer raises the latter on a full disk
         partial.unlink(missing_ok=True)
@@ -135,8 +148,11 @@ def load_state(path: Path, key: RunKey) -> RunState:
             before=before and Measured(**{k: _figures(v) for k, v in before.items()}),
             tensors=content["tensors"],
         )
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError, UnpicklingError) as error:
-        raise EncoderError(f"cannot resume from {path}: {error}") from error
+    except Exception as error:  # torch's reader raises anything over a damaged file
+        why = str(error) or type(error).__name__
+        raise EncoderError(
+            f"cannot resume from {path}: it is damaged ({why}); remove it to start again"
+        ) from error
     if differing:
         raise EncoderError(
             f"{path} belongs to another run ({'; '.join(differing)}): give the same as then, or "
@@ -154,7 +170,9 @@ def check_saved(path: Path, *, resume: bool) -> None:
     if resume and not path.exists():
         raise EncoderError(f"there is no run to resume: {path} is missing")
     if path.exists() and not resume:
-        raise EncoderError(f"{path} holds a run under way: --resume it, or remove the file")
+        raise EncoderError(
+            f"{path} holds a run under way: --resume it, or remove the file (--overwrite leaves it)"
+        )
 
 
 def _differences(saved: str, key: RunKey) -> list[str]:
@@ -162,13 +180,23 @@ def _differences(saved: str, key: RunKey) -> list[str]:
     if saved == key.text():
         return []
     then, now = json.loads(saved), json.loads(key.text())
-    settings = [
-        f"{name} {then['settings'].get(name)} then, {value} now"
+    options = [
+        f"{_option(name)} {then['settings'].get(name)} then, {value} now"
         for name, value in now["settings"].items()
         if then["settings"].get(name) != value
     ]
+    model = [
+        f"the model's {name} {then['spec'].get(name)} then, {value} now"
+        for name, value in now["spec"].items()
+        if then["spec"].get(name) != value and name not in now["settings"]
+    ]
     parts = [words for name, words in _PARTS.items() if then.get(name) != now[name]]
-    return [*settings, *parts] or ["its model"]
+    return [*options, *model, *parts] or ["of another version of georclip"]
+
+
+def _option(setting: str) -> str:
+    """A setting as it is said on the command line."""
+    return "--" + _OPTIONS.get(setting, setting).replace("_", "-")
 
 
 def _record(entry: dict[str, Any]) -> EpochRecord:

@@ -16,6 +16,7 @@ from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
 from georclip.encoders.checkpoints import State
+from georclip.errors import EncoderError
 from georclip.training.checkpoint import (
     EpochRecord,
     RunKey,
@@ -108,10 +109,18 @@ def train(
     run = new_run(model, settings, processes, device)
     if resume:
         restore(run, load_state(saved_run, key))
+        if any(record.figures for record in run.history) and not output.exists():
+            raise EncoderError(
+                f"{output}, the best weights of the run so far, is missing: put it back, or remove "
+                f"{saved_run} to start again"
+            )
     every = [*learnt, *held_out, *forgetting]
     processes.from_first(partial(check_images, every, quiet=quiet))
-    log.info("decoding %d images", len(every))
     spare_px = round(settings.image_size_px * _SPARE_PIXELS)
+    log.info(
+        "decoding %d images; what is learnt stays in memory, about %.1f GB",
+        len(every), len({image.path for image in learnt}) * 3 * spare_px**2 / 1e9,
+    )  # fmt: skip
     pixels = decode_images(learnt, max_side_px=spare_px, quiet=quiet)
     batches = BatchMaker(learnt, pixels, model, settings)
     examiner = Examiner(

@@ -36,7 +36,8 @@ class RunProgress:
         self._batch_size = batch_size
         self._quiet = quiet
         self._began = time.monotonic()
-        self._steps = 0  # since then
+        self._epoch_began = self._began
+        self._steps = 0  # since the run began
         self._left = (epochs - done_epochs) * batches
         self._last_line = self._began
         self._bar: tqdm[NoReturn] | None = None
@@ -47,6 +48,7 @@ class RunProgress:
     def epoch(self, epoch: int, side_px: int) -> Iterator[None]:
         """Show an epoch, counted from 0, while the block runs."""
         self._epoch, self._done = epoch, 0
+        self._epoch_began = time.monotonic()
         if not self._quiet and sys.stderr.isatty():
             self._bar = tqdm(
                 total=self._batches * self._batch_size,
@@ -88,4 +90,5 @@ class RunProgress:
         return f"{minutes} min left" if minutes < 90 else f"{minutes / 60:.1f} h left"
 
     def _rate(self, now: float) -> float:
-        return self._steps * self._batch_size / max(now - self._began, 1e-9)
+        """Pictures a second in this epoch."""
+        return self._done * self._batch_size / max(now - self._epoch_began, 1e-9)

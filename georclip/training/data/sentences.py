@@ -15,6 +15,9 @@ from georclip.training.settings import TrainSettings
 
 SplitWords = Callable[[str], tuple[str, ...]]
 
+_DECIDING = frozenset("no not over under above below inside outside".split())
+"""Words that say nothing about a place on their own, and without which a caption says another."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sentences:
@@ -103,9 +106,18 @@ class SentenceMaker:
         return _Caption(self._split(raw), self._meaning(raw))
 
     def _meaning(self, raw: str) -> int:
-        same = replace_phrases(normalise(raw), self._groups, rng=None)
-        said = " ".join(word for word in same if not is_function_word(word))
-        return self._meanings.setdefault(said, len(self._meanings))
+        """A number for what a caption says; captions that say the same have the same.
+
+        Where words are swapped for synonyms, they count as the same word, and words that say
+        nothing are left out; else all words count.
+        """
+        words = normalise(raw)
+        said: Sequence[str] = words
+        if self._settings.synonym_share:
+            same = replace_phrases(words, self._groups, rng=None)
+            said = [word for word in same if word in _DECIDING or not is_function_word(word)]
+        key = " ".join(said) or raw.strip()
+        return self._meanings.setdefault(key, len(self._meanings))
 
     def _prompt(self, image: int, rng: np.random.Generator) -> str:
         words = tuple(self._labels[image].split())

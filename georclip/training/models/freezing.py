@@ -74,6 +74,11 @@ def _chosen(model: Trainable, frozen: Frozen) -> tuple[Block, ...]:
     if frozen == "text":
         return (model.text_tower(),)
     blocks = model.image_blocks()
+    if not blocks:
+        raise EncoderError(
+            f"--freeze {frozen}: the blocks of {model.spec.architecture} are not known; "
+            "--freeze image holds its whole image tower"
+        )
     if frozen > len(blocks):
         raise EncoderError(
             f"--freeze {frozen}: {model.spec.architecture} has an image tower of {len(blocks)} "

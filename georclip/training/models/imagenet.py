@@ -54,7 +54,7 @@ def load_lite0(tower: nn.Module, path: Path) -> frozenset[str]:
         raise EncoderError("only the architecture starter-lite0-w256 can start from ImageNet")
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, UnpicklingError, EOFError) as error:
+    except (OSError, RuntimeError, UnpicklingError, EOFError, IndexError) as error:
         raise EncoderError(f"cannot read the weights {path}: {error}") from error
     found = {name: value for name, value in loaded.items() if name not in _CLASSIFIER}
     own = tower.body.state_dict()
