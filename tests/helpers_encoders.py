@@ -23,6 +23,7 @@ from georclip.encoders.compact_towers import CompactTowers
 from georclip.encoders.exporting import export_towers
 from georclip.encoders.preprocessing import preprocess
 from georclip.encoders.registry import ModelEntry, WeightsSource
+from georclip.encoders.text_export import export_compact
 from georclip.encoders.words import WordTokenizer
 from georclip.values import EncoderSpec
 
@@ -81,7 +82,7 @@ def starter_towers(seed: int = 0) -> tuple[CompactTowers, WordTokenizer]:
 
 def export_starter(folder: Path, seed: int = 0) -> Path:
     towers, tokenizer = starter_towers(seed)
-    export_towers(towers.image, towers.text, starter_spec(), tokenizer, folder)
+    export_towers(towers.image, export_compact(towers.text, tokenizer), starter_spec(), folder)
     return folder
 
 

@@ -12,6 +12,7 @@ from georclip.encoders.compact_shapes import ARCHITECTURES
 from georclip.encoders.compact_towers import CompactTowers
 from georclip.encoders.exporting import export_towers
 from georclip.encoders.runtime import RuntimeEncoder
+from georclip.encoders.text_export import export_compact
 from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError, QueryError
 from georclip.training.validation import HeldOut
@@ -119,7 +120,9 @@ def test_a_sentence_without_known_words_is_refused_with_near_ones(weights):
 @pytest.mark.parametrize("architecture", sorted(ARCHITECTURES))
 def test_exported_towers_equal_torch(tmp_path, architecture):
     towers, spec, tokenizer = tiny(seed=1, architecture=architecture)
-    lowest = export_towers(towers.image, towers.text, spec, tokenizer, tmp_path / "out")
+    lowest = export_towers(
+        towers.image, export_compact(towers.text, tokenizer), spec, tmp_path / "out"
+    )
     assert lowest >= 0.999
     exported = RuntimeEncoder.load(tmp_path / "out")
     encoder = TorchCompactEncoder(towers, spec, tokenizer, "cpu")

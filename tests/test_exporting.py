@@ -8,8 +8,11 @@ import torch
 
 from georclip.encoders.bundle import read_bundle
 from georclip.encoders.compact import TorchCompactEncoder
-from georclip.encoders.exporting import MIN_COSINE, export_towers
+from georclip.encoders.compact_shapes import CompactShape
+from georclip.encoders.compact_text import TextTower
+from georclip.encoders.exporting import MIN_COSINE, export_text, export_towers
 from georclip.encoders.runtime import RuntimeEncoder
+from georclip.encoders.text_export import TextExport, export_compact
 from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError
 from tests.helpers_encoders import (
@@ -27,39 +30,12 @@ def own_cache(monkeypatch, tmp_path):
     monkeypatch.setenv("GEORCLIP_CACHE", str(tmp_path / "cache"))
 
 
-class Attention(torch.nn.Module):
-    """A text tower of torch's own transformer, whose fused path no converter reads."""
+class Sorted(torch.nn.Module):
+    """An image tower with a step that no converter knows."""
 
-    def __init__(self, dim: int = 16) -> None:
-        super().__init__()
-        self.words = torch.nn.Embedding(len(WORDS) + 1, dim)
-        layer = torch.nn.TransformerEncoderLayer(dim, 2, 32, batch_first=True, norm_first=True)
-        self.layers = torch.nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        away = ids == 0
-        words = self.layers(self.words(ids), src_key_padding_mask=away)
-        there = (~away).unsqueeze(-1)
-        return (words * there).sum(1) / there.sum(1)
-
-
-class Words(torch.nn.Module):
-    """A text tower: the mean of the words."""
-
-    def __init__(self, dim: int = 16) -> None:
-        super().__init__()
-        self.words = torch.nn.Embedding(len(WORDS) + 1, dim, padding_idx=0)
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        return self.words(ids).mean(dim=1)
-
-
-class Sorted(Words):
-    """A text tower with a step that no converter knows."""
-
-    def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        rows = self.words(ids).mean(dim=1)
-        return torch.linalg.svd(rows @ rows.T + torch.eye(len(ids)))[0][:, :1] * rows
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        rows = pixels.mean(dim=(2, 3))
+        return torch.linalg.svd(rows @ rows.T + torch.eye(len(rows)))[0][:, :1] * rows
 
 
 class Colours(torch.nn.Module):
@@ -76,8 +52,11 @@ class Colours(torch.nn.Module):
         return self.dropout(self.project(means)) * self.scale
 
 
-def tokenizer() -> WordTokenizer:
-    return WordTokenizer(WORDS, 12)
+def texts(dim: int = 16) -> TextExport:
+    torch.manual_seed(0)
+    words = WordTokenizer(WORDS, 12)
+    shape = CompactShape(dim=dim, text_width=16, text_layers=1, text_heads=2, context_length=12)
+    return export_compact(TextTower(shape, len(words)).eval(), words)
 
 
 @pytest.fixture(scope="module")
@@ -100,17 +79,26 @@ def test_exported_starter_equals_torch(starter):
         assert cosines(found, np.roll(wanted, 1, axis=0)).max() < 0.99  # or nothing was shown
 
 
-def test_any_towers_any_length_and_training_goes_on_as_it_was(tmp_path):
-    image, text = Colours(scale=37.0).train(), Attention().eval()
+def test_any_image_tower_and_training_goes_on_as_it_was(tmp_path):
+    image = Colours(scale=37.0).train()
     fused = torch.backends.mha.get_fastpath_enabled()
     spec = starter_spec(dim=16, image_size_px=32, weights_sha256="ab" * 32)
-    assert export_towers(image, text, spec, tokenizer(), tmp_path) >= MIN_COSINE
+    assert export_towers(image, texts(), spec, tmp_path) >= MIN_COSINE
     rows = RuntimeEncoder.load(tmp_path).encode_images(pictures(3))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-6)
     assert image.training
-    assert not text.training
     assert torch.backends.mha.get_fastpath_enabled() == fused
     assert read_bundle(tmp_path).spec == spec  # a checkpoint's digest is kept
+
+
+def test_a_text_tower_alone_answers_and_embeds_no_picture(tmp_path):
+    spec = starter_spec(dim=16, image_size_px=32, weights_sha256="ab" * 32)
+    assert export_text(texts(), spec, tmp_path) >= MIN_COSINE
+    encoder = RuntimeEncoder.load(tmp_path)
+    assert encoder.device == "cpu"
+    assert encoder.encode_texts(["a harbor"]).shape == (1, 16)
+    with pytest.raises(EncoderError, match="text tower of starter alone: it answers questions"):
+        encoder.encode_images(pictures(1))
 
 
 def test_a_missing_digest_is_made(starter):
@@ -120,33 +108,31 @@ def test_a_missing_digest_is_made(starter):
 def test_weights_are_stored_as_half(starter):
     towers, _ = starter_towers()
     floats = sum(parameter.numel() for parameter in towers.text.parameters())
-    assert (starter / "text.bin").stat().st_size < 3 * floats
+    assert (starter / "text.safetensors").stat().st_size < 3 * floats
 
 
-@pytest.mark.parametrize("towers", [(Colours(8), Words()), (Colours(), Words(8))])
-def test_a_tower_of_another_length_is_refused(towers, tmp_path):
+@pytest.mark.parametrize(("image", "dim"), [(Colours(8), 16), (Colours(), 8)])
+def test_a_tower_of_another_length_is_refused(image, dim, tmp_path):
     with pytest.raises(EncoderError, match=r"tower gives \(16, 8\).*\(16, 16\)"):
-        export_towers(*towers, starter_spec(dim=16, image_size_px=32), tokenizer(), tmp_path)
+        export_towers(image, texts(dim), starter_spec(dim=16, image_size_px=32), tmp_path)
 
 
 def test_towers_that_compute_no_numbers_leave_no_encoder(tmp_path):
     image = Colours()
     torch.nn.init.constant_(image.project.bias, float("nan"))
     with pytest.raises(EncoderError, match="differ"):
-        export_towers(image, Words(), starter_spec(dim=16, image_size_px=32), tokenizer(), tmp_path)
+        export_towers(image, texts(), starter_spec(dim=16, image_size_px=32), tmp_path)
     assert not (tmp_path / "encoder.json").exists()
 
 
 def test_a_tower_that_cannot_be_exported_is_named(tmp_path):
-    with pytest.raises(EncoderError, match="text tower cannot be exported"):
-        export_towers(
-            Colours(), Sorted(), starter_spec(dim=16, image_size_px=32), tokenizer(), tmp_path
-        )
+    with pytest.raises(EncoderError, match="image tower cannot be exported"):
+        export_towers(Sorted(), texts(3), starter_spec(dim=3, image_size_px=32), tmp_path)
     assert not (tmp_path / "encoder.json").exists()
 
 
 def test_nothing_of_the_machine_is_written(starter):
     config = json.loads((starter / "encoder.json").read_text())
     assert set(config["files"]) == {path.name for path in starter.iterdir()} - {"encoder.json"}
-    for name in ("encoder.json", "image.xml", "text.xml"):
+    for name in ("encoder.json", "image.xml"):
         assert str(starter) not in (starter / name).read_text()

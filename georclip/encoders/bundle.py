@@ -1,9 +1,11 @@
 """The folder of exported towers: what lies in it, and how it says so.
 
-    encoder.json      format, spec, tokenizer, and every other file's size and SHA-256
-    image.xml .bin    image tower: float32 (n, 3, side, side), normalised -> unit vectors (n, dim)
-    text.xml .bin     text tower: int64 (n, context_length) -> unit vectors (n, dim)
-    vocabulary.txt    the words, for the tokenizer "words"
+    encoder.json      format, spec, tokenizer, the text tower's shape, and every other file's size
+                      and SHA-256
+    image.xml .bin    image tower: float32 (n, 3, side, side), normalised -> unit vectors (n, dim);
+                      not where the folder is for questions alone
+    text.safetensors  text tower, as `text_tower` reads it
+    vocabulary.txt    for the tokenizer "words" the words, for "clip" the merges of byte pairs
 
 encoder.json is written last: without it the folder is no encoder.
 """
@@ -19,13 +21,17 @@ from typing import Any, Literal
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
-TokenizerKind = Literal["words"]
-FORMAT = 1
+TokenizerKind = Literal["words", "clip"]
+Pooling = Literal["end", "mean"]
+"""What is read off a sentence: its last word, where words look back only, or the mean of all."""
+FORMAT = 2
 CONFIG_FILE = "encoder.json"
 VOCABULARY_FILE = "vocabulary.txt"
 IMAGE_FILES = ("image.xml", "image.bin")
-TEXT_FILES = ("text.xml", "text.bin")
+TEXT_FILE = "text.safetensors"
 _CHUNK_BYTES = 1 << 20
+_DIGESTED_BYTES = 32 << 20
+"""Larger files are told by their size alone when they are used: a digest takes too long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +48,37 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TextShape:
+    """What a text tower's weights alone do not tell.
+
+    Attributes:
+        layers: Transformer layers.
+        heads: Attention heads.
+        pooling: What is read off.
+        activation: "gelu" (exact) or "quickgelu".
+    """
+
+    layers: int
+    heads: int
+    pooling: Pooling
+    activation: Literal["gelu", "quickgelu"]
+
+    def __post_init__(self) -> None:
+        kinds = self.pooling in ("end", "mean") and self.activation in ("gelu", "quickgelu")
+        if not kinds or min(self.layers, self.heads) < 1:
+            raise ValueError(f"no text tower is known of the shape {self}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What encoder.json says.
 
     Attributes:
         folder: Where the files lie.
         spec: What decides the embeddings.
-        tokenizer: How a sentence becomes ids: "words" (one id a word, vocabulary.txt).
-        context_length: Ids in a sentence, padding included.
+        tokenizer: How a sentence becomes ids: "words" (one id a word) or "clip" (byte pairs).
+        context_length: Most ids in a sentence.
+        text: Of the text tower.
         files: Name to size and digest, encoder.json left out.
     """
 
@@ -57,7 +86,13 @@ class Bundle:
     spec: EncoderSpec
     tokenizer: TokenizerKind
     context_length: int
+    text: TextShape
     files: dict[str, FileRecord]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether the image tower is in it."""
+        return set(IMAGE_FILES) <= self.files.keys()
 
     def check_sizes(self) -> None:
         """Compare every file's size with the record: quick, finds what is missing or cut off.
@@ -75,6 +110,8 @@ class Bundle:
     def check_digests(self, names: tuple[str, ...]) -> None:
         """Compare the content of some files with the record (about 1 ms a MB).
 
+        Files of more than 32 MB are left out.
+
         Raises:
             EncoderError: A file does not hold what was written.
         """
@@ -83,6 +120,8 @@ class Bundle:
             record = self.files.get(name)
             if record is None:
                 raise EncoderError(f"{self.folder / CONFIG_FILE} does not list {name}; {_REMEDY}")
+            if record.bytes > _DIGESTED_BYTES:
+                continue
             if file_sha256(path) != record.sha256:
                 raise EncoderError(f"{path} is damaged (its SHA-256 differs); {_REMEDY}")
 
@@ -112,6 +151,7 @@ def write_bundle(
     spec: EncoderSpec,
     tokenizer: TokenizerKind,
     context_length: int,
+    text: TextShape,
     names: tuple[str, ...],
 ) -> Bundle:
     """Record the files of a folder in its encoder.json.
@@ -120,7 +160,8 @@ def write_bundle(
         folder: Holds the files already.
         spec: Of the towers.
         tokenizer: Kind.
-        context_length: Ids in a sentence.
+        context_length: Most ids in a sentence.
+        text: Of the text tower.
         names: Files to record.
     """
     files = {
@@ -132,12 +173,18 @@ def write_bundle(
         "spec": asdict(spec),
         "tokenizer": tokenizer,
         "context_length": context_length,
+        "text": asdict(text),
         "files": {name: asdict(record) for name, record in files.items()},
     }
-    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    (folder / CONFIG_FILE).write_text(content, encoding="utf-8")
     return Bundle(
-        folder=folder, spec=spec, tokenizer=tokenizer, context_length=context_length, files=files
+        folder=folder,
+        spec=spec,
+        tokenizer=tokenizer,
+        context_length=context_length,
+        text=text,
+        files=files,
     )
 
 
@@ -165,6 +212,7 @@ def read_bundle(folder: Path) -> Bundle:
             spec=spec_from_json(config["spec"]),
             tokenizer=_tokenizer_kind(config["tokenizer"]),
             context_length=int(config["context_length"]),
+            text=TextShape(**config["text"]),
             files={name: FileRecord(**record) for name, record in config["files"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -183,6 +231,8 @@ def spec_from_json(values: dict[str, Any]) -> EncoderSpec:
 
 
 def _tokenizer_kind(kind: str) -> TokenizerKind:
-    if kind != "words":
-        raise ValueError(f"tokenizer {kind!r} is not known to this version")
-    return "words"
+    if kind == "words":
+        return "words"
+    if kind == "clip":
+        return "clip"
+    raise ValueError(f"tokenizer {kind!r} is not known to this version")

@@ -206,6 +206,16 @@ class OpenClipEncoder:
         return "cpu (torch)"
 
     @property
+    def model(self) -> Any:  # noqa: ANN401 - open_clip's classes vary
+        """Both towers, as open_clip has them."""
+        return self._model
+
+    @property
+    def context_length(self) -> int:
+        """Ids of a sentence, those for its start and end included."""
+        return self._tokenizer.context_length
+
+    @property
     def batch_size(self) -> int:
         """Pictures encoded at once; halved when a GPU runs out of memory."""
         return self._batch_size

@@ -20,14 +20,13 @@ from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 from georclip.encoders.bundle import (
     CONFIG_FILE,
     IMAGE_FILES,
-    TEXT_FILES,
-    VOCABULARY_FILE,
+    TEXT_FILE,
     file_sha256,
     write_bundle,
 )
-from georclip.encoders.preprocessing import preprocess
+from georclip.encoders.preprocessing import preprocess, unit_rows
 from georclip.encoders.runtime import RuntimeEncoder
-from georclip.encoders.words import WordTokenizer
+from georclip.encoders.text_export import TextExport
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
@@ -38,23 +37,18 @@ _SEED = 20240229
 
 
 def export_towers(
-    image_tower: torch.nn.Module,
-    text_tower: torch.nn.Module,
-    spec: EncoderSpec,
-    tokenizer: WordTokenizer,
-    folder: Path | str,
+    image_tower: torch.nn.Module, text: TextExport, spec: EncoderSpec, folder: Path | str
 ) -> float:
-    """Write towers as a folder that `RuntimeEncoder.load` opens, and check them against torch.
+    """Write both towers as a folder that `RuntimeEncoder.load` opens, and check them against torch.
 
-    The weights are stored as fp16. Towers are exported in evaluation mode, on the CPU, with a
-    batch dimension that is free; outputs are scaled to unit length inside the graph.
+    The image tower is exported in evaluation mode, on the CPU, with a batch dimension that is
+    free; its weights are stored as fp16, and outputs are scaled to unit length inside the graph.
 
     Args:
         image_tower: float32 (n, 3, side, side), normalised RGB -> (n, dim), of any length.
-        text_tower: int64 (n, context_length) -> (n, dim), of any length.
+        text: The text tower.
         spec: What decides the embeddings. An empty `weights_sha256` is filled with the digest of
             the exported weights; one that is set (of the checkpoint) is kept.
-        tokenizer: Saved beside the towers.
         folder: Made if missing; an encoder in it is replaced.
 
     Returns:
@@ -63,35 +57,70 @@ def export_towers(
     Raises:
         EncoderError: A tower cannot be exported, or differs from torch's.
     """
+    target = _made(folder)
+    pixels = _pictures(spec)
+    images = torch.from_numpy(preprocess(pixels, spec.image_size_px, spec.mean, spec.std))
+    with _cpu_evaluation(image_tower), torch.inference_mode():
+        wanted = torch.nn.functional.normalize(image_tower(images).float(), dim=-1).numpy()
+    _check_shape(wanted, spec.dim, "image")
+    _export(image_tower, images[:2], target / IMAGE_FILES[0])
+    encoder, lowest = _finish(target, text, spec, IMAGE_FILES)
+    of_images = _lowest(encoder.encode_images(pixels), wanted)
+    return _checked(float(np.min([lowest, of_images])), target)  # NaN stays
+
+
+def export_text(text: TextExport, spec: EncoderSpec, folder: Path | str) -> float:
+    """Write a text tower alone: a folder that answers questions and embeds no picture.
+
+    Args:
+        text: The text tower.
+        spec: What decides the embeddings, `weights_sha256` included.
+        folder: Made if missing; an encoder in it is replaced.
+
+    Returns:
+        The lowest cosine found between exported and torch embeddings.
+
+    Raises:
+        EncoderError: The tower differs from torch's.
+    """
+    target = _made(folder)
+    _, lowest = _finish(target, text, spec, ())
+    return _checked(lowest, target)
+
+
+def _made(folder: Path | str) -> Path:
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     (target / CONFIG_FILE).unlink(missing_ok=True)  # half-written is no encoder
-    pixels, sentences = _samples(spec, tokenizer)
-    images = torch.from_numpy(preprocess(pixels, spec.image_size_px, spec.mean, spec.std))
-    ids = torch.from_numpy(np.stack([tokenizer.encode(s).ids for s in sentences]).astype(np.int64))
-    with _cpu_evaluation(image_tower), _cpu_evaluation(text_tower), torch.inference_mode():
-        want_images = torch.nn.functional.normalize(image_tower(images).float(), dim=-1).numpy()
-        want_texts = torch.nn.functional.normalize(text_tower(ids).float(), dim=-1).numpy()
-    _check_shape(want_images, spec.dim, "image")
-    _check_shape(want_texts, spec.dim, "text")
-    _export(image_tower, images[:2], target / IMAGE_FILES[0])
-    _export(text_tower, ids[:2], target / TEXT_FILES[0])
-    tokenizer.save(target / VOCABULARY_FILE)
-    names = (*IMAGE_FILES, *TEXT_FILES, VOCABULARY_FILE)
+    return target
+
+
+def _finish(
+    target: Path, text: TextExport, spec: EncoderSpec, names: tuple[str, ...]
+) -> tuple[RuntimeEncoder, float]:
+    """Write the text tower and the record of all files; compare its embeddings with torch's."""
+    wanted = text.embed(text.sentences)
+    _check_shape(wanted, spec.dim, "text")
+    names = (*names, *text.write(target))
     if not spec.weights_sha256:
         spec = replace(spec, weights_sha256=_joint_digest(target))
     write_bundle(
         target,
         spec=spec,
-        tokenizer="words",
-        context_length=tokenizer.context_length,
+        tokenizer=text.tokenizer,
+        context_length=text.context_length,
+        text=text.shape,
         names=names,
     )
     encoder = RuntimeEncoder.load(target)
-    lowest = min(
-        float((encoder.encode_images(pixels) * want_images).sum(axis=1).min()),
-        float((encoder.encode_texts(sentences) * want_texts).sum(axis=1).min()),
-    )
+    return encoder, _lowest(encoder.encode_texts(text.sentences), wanted)
+
+
+def _lowest(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:
+    return float((found * unit_rows(wanted)).sum(axis=1).min())
+
+
+def _checked(lowest: float, target: Path) -> float:
     if not lowest >= MIN_COSINE:  # NaN too
         (target / CONFIG_FILE).unlink()
         raise EncoderError(
@@ -155,20 +184,15 @@ def _cpu_evaluation(tower: torch.nn.Module) -> Iterator[None]:
         torch.backends.mha.set_fastpath_enabled(fused)
 
 
-def _samples(
-    spec: EncoderSpec, tokenizer: WordTokenizer
-) -> tuple[npt.NDArray[np.uint8], list[str]]:
-    """Seeded pictures (smooth and noisy) and sentences of 1 to 12 known words to compare with."""
+def _pictures(spec: EncoderSpec) -> npt.NDArray[np.uint8]:
+    """Seeded pictures, smooth and noisy, to compare with."""
     rng = np.random.default_rng(_SEED)
     side = spec.image_size_px
     coarse = rng.integers(0, 256, (_CHECKED, 3, 8, 8), dtype=np.uint8)
     repeat = -(-side // 8)
     pixels = coarse.repeat(repeat, axis=2).repeat(repeat, axis=3)[:, :, :side, :side]
     noise = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
-    pixels = np.where((np.arange(_CHECKED) % 2 == 0)[:, None, None, None], pixels, noise)
-    words = np.array([word for word in tokenizer.words if tokenizer.encode(word).known])
-    sentences = [" ".join(rng.choice(words, size=1 + number % 12)) for number in range(_CHECKED)]
-    return pixels, sentences
+    return np.where((np.arange(_CHECKED) % 2 == 0)[:, None, None, None], pixels, noise)
 
 
 def _check_shape(rows: npt.NDArray[np.float32], dim: int, name: str) -> None:
@@ -181,5 +205,5 @@ def _check_shape(rows: npt.NDArray[np.float32], dim: int, name: str) -> None:
 
 def _joint_digest(folder: Path) -> str:
     """One digest for both weight files."""
-    parts = [file_sha256(folder / name) for name in (IMAGE_FILES[1], TEXT_FILES[1])]
+    parts = [file_sha256(folder / name) for name in (IMAGE_FILES[1], TEXT_FILE)]
     return hashlib.sha256("".join(parts).encode()).hexdigest()

@@ -1,48 +1,49 @@
-"""Exported towers on OpenVINO, the one CPU runtime: an encoder without torch."""
+"""Exported towers without torch: pictures on OpenVINO, the one CPU runtime; texts in numpy."""
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino as ov
 
 from georclip.encoders.bundle import (
     IMAGE_FILES,
-    TEXT_FILES,
+    TEXT_FILE,
     VOCABULARY_FILE,
     Bundle,
     read_bundle,
 )
-from georclip.encoders.cache import cache_folder
 from georclip.encoders.preprocessing import check_pixels, preprocess, unit_rows
-from georclip.encoders.words import WordTokenizer
+from georclip.encoders.text_tower import TextTower
+from georclip.encoders.words import PADDING_ID, WordTokenizer
 from georclip.errors import EncoderError, QueryError
 from georclip.values import EncoderSpec
+
+if TYPE_CHECKING:
+    import openvino as ov
+
+    from georclip.encoders.bpe import BpeTokenizer
 
 IMAGE_BATCH = 8
 """Pictures per inference. Fixed, the last batch padded, so that a picture's embedding does not
 depend on its neighbours; 8 was the fastest of 1, 4, 8, 16 and 32 on two cores."""
 
 _PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
-_log = logging.getLogger("georclip")
 
 
 class RuntimeEncoder:
     """An `Encoder` from a folder of exported towers (see `bundle`).
 
-    A tower is checked and compiled when it is first used: a search never compiles the image
-    tower. Arithmetic is float32 on every CPU: in bf16, which OpenVINO would take where there is
-    one, embeddings of a compact tower move (cosine down to 0.996), and an index would depend on
-    the machine that made it.
+    A tower is checked and made ready when it is first used: a search never compiles the image
+    tower, nor imports what it runs on. Arithmetic is float32 on every CPU: in bf16, which OpenVINO
+    would take where there is one, embeddings of a compact tower move (cosine down to 0.996), and
+    an index would depend on the machine that made it.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -75,19 +76,7 @@ class RuntimeEncoder:
     @property
     def device(self) -> str:
         """Where it runs, for people."""
-        return "cpu (OpenVINO)"
-
-    @cached_property
-    def tokenizer(self) -> WordTokenizer:
-        """Its vocabulary.
-
-        Raises:
-            EncoderError: The vocabulary file is damaged.
-        """
-        self._bundle.check_digests((VOCABULARY_FILE,))
-        return WordTokenizer.load(
-            self._bundle.folder / VOCABULARY_FILE, context_length=self._bundle.context_length
-        )
+        return "cpu (OpenVINO)" if self._bundle.has_images else "cpu"
 
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Embed pictures: uint8 RGB (n, 3, height, width) to unit rows, float32 (n, dim).
@@ -124,33 +113,58 @@ class RuntimeEncoder:
             QueryError: A sentence is empty or holds no word that the encoder knows.
             EncoderError: The tower cannot be used.
         """
-        out = np.empty((len(texts), self.spec.dim), dtype=np.float32)
-        ids = [token_ids(text, self.tokenizer) for text in texts]
-        for number, sentence in enumerate(ids):  # one by one: equal texts, equal vectors
-            result = self._text_tower({0: sentence[np.newaxis]})
-            out[number] = result[0][0]
-        return unit_rows(out)
+        sentences = [self._sentence(text) for text in texts]
+        if not sentences:
+            return np.empty((0, self.spec.dim), dtype=np.float32)
+        return self._text_tower.embed(sentences)
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that the encoder has never seen, as typed, in order."""
-        return self.tokenizer.encode(text).unknown
+        tokenizer = self._tokenizer
+        return tokenizer.encode(text).unknown if isinstance(tokenizer, WordTokenizer) else ()
+
+    def _sentence(self, text: str) -> npt.NDArray[np.int64]:
+        """Ids of a sentence, int64 (ids,)."""
+        if not text.strip():
+            raise QueryError("the question is empty: say in words what to look for")
+        if isinstance(self._tokenizer, WordTokenizer):
+            return word_ids(text, self._tokenizer)
+        return self._tokenizer.ids(text)
+
+    @cached_property
+    def _tokenizer(self) -> WordTokenizer | BpeTokenizer:
+        self._bundle.check_digests((VOCABULARY_FILE,))
+        path, length = self._bundle.folder / VOCABULARY_FILE, self._bundle.context_length
+        if self._bundle.tokenizer == "words":
+            return WordTokenizer.load(path, context_length=length)
+        from georclip.encoders.bpe import BpeTokenizer
+
+        return BpeTokenizer.load(path, context_length=length)
+
+    @cached_property
+    def _text_tower(self) -> TextTower:
+        self._bundle.check_digests((TEXT_FILE,))
+        return TextTower(self._bundle.folder / TEXT_FILE, self._bundle.text)
 
     @cached_property
     def _image_queue(self) -> ov.AsyncInferQueue:
+        import openvino as ov  # a question needs none of it, and has no time for it
+
+        if not self._bundle.has_images:
+            raise EncoderError(
+                f"{self._bundle.folder} holds the text tower of {self.spec.name} alone: it answers "
+                "questions, and embeds no picture"
+            )
         side = self.spec.image_size_px
         core, model = self._read(IMAGE_FILES, [IMAGE_BATCH, 3, side, side])
         with self._openvino_errors(IMAGE_FILES):
             options = {"PERFORMANCE_HINT": "THROUGHPUT", **_PRECISION}
             return ov.AsyncInferQueue(core.compile_model(model, "CPU", options))
 
-    @cached_property
-    def _text_tower(self) -> ov.CompiledModel:
-        core, model = self._read(TEXT_FILES, [1, self._bundle.context_length])
-        with self._openvino_errors(TEXT_FILES):
-            return compile_with_cache(core, model, {"PERFORMANCE_HINT": "LATENCY", **_PRECISION})
-
     def _read(self, names: tuple[str, ...], shape: list[int]) -> tuple[ov.Core, ov.Model]:
         """Check a tower's files and read it with a fixed input shape."""
+        import openvino as ov
+
         self._bundle.check_digests(names)
         with self._openvino_errors(names):
             core = ov.Core()
@@ -163,6 +177,8 @@ class RuntimeEncoder:
         try:
             yield
         except RuntimeError as error:  # OpenVINO raises nothing finer
+            import openvino as ov
+
             first_line = str(error).strip().splitlines()[0]
             raise EncoderError(
                 f"{self._bundle.folder / names[0]} cannot be run by OpenVINO "
@@ -170,36 +186,15 @@ class RuntimeEncoder:
             ) from error
 
 
-def compile_with_cache(core: ov.Core, model: ov.Model, options: dict[str, str]) -> ov.CompiledModel:
-    """Compile for the CPU, keeping the compiled graph in the user's cache where that works.
-
-    That takes a fifth of a second off a search. Where the cache cannot be written or read, the
-    graph is compiled anew.
-    """
-    folder = cache_folder() / "openvino"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if writable:
-        with contextlib.suppress(RuntimeError):
-            return core.compile_model(model, "CPU", {**options, "CACHE_DIR": str(folder)})
-        _log.debug("compiled graphs in %s could not be used", folder)
-    return core.compile_model(model, "CPU", options)
-
-
-def token_ids(text: str, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:
-    """Ids of a sentence, int64 (context_length,).
+def word_ids(text: str, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:
+    """Ids of a sentence's known words, int64 (words,).
 
     Raises:
-        QueryError: The sentence is empty, or none of its words is known; near ones are named.
+        QueryError: None of its words is known; near ones are named.
     """
-    if not text.strip():
-        raise QueryError("the question is empty: say in words what to look for")
     encoded = tokenizer.encode(text)
     if encoded.known:
-        return np.asarray(encoded.ids, dtype=np.int64)
+        return encoded.ids[encoded.ids != PADDING_ID]
     if not encoded.unknown:
         raise QueryError(f"{text!r} holds no word: say in words what to look for")
     near = dict.fromkeys(

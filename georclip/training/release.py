@@ -20,6 +20,7 @@ from georclip.captions.records import CaptionedImage
 from georclip.encoders.compact import read_compact, write_compact
 from georclip.encoders.exporting import export_towers
 from georclip.encoders.runtime import RuntimeEncoder
+from georclip.encoders.text_export import export_compact
 from georclip.errors import CaptionError, GeorclipError
 from georclip.training.validation import Figures, HeldOut
 
@@ -94,7 +95,7 @@ def _export(weights: Path, folder: Path) -> float:
     """Export towers under the starter's name; returns the lowest cosine to torch's."""
     towers, spec, tokenizer = read_compact(weights)
     unset = replace(spec, name=NAME, weights_sha256="")  # filled in from what is exported
-    return export_towers(towers.image, towers.text, unset, tokenizer, folder)
+    return export_towers(towers.image, export_compact(towers.text, tokenizer), unset, folder)
 
 
 def _short(figure: Figures) -> dict[str, object]:

@@ -1,0 +1,193 @@
+"""Torch text towers to files that `text_tower` reads: CLIP's, and the starter's."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from georclip.encoders.bundle import (
+    TEXT_FILE,
+    VOCABULARY_FILE,
+    TextShape,
+    TokenizerKind,
+)
+from georclip.encoders.compact_text import TextTower as CompactText
+from georclip.encoders.words import WordTokenizer
+from georclip.errors import EncoderError
+
+if TYPE_CHECKING:
+    from georclip.encoders.clip import OpenClipEncoder
+    from georclip.encoders.text_tower import Rows
+
+_SEED = 20240229
+_CHECKED = 16
+_CHECKED_WORDS = (
+    "a harbor with many ships, farmland and lakes near the river; dense houses: 12 storage tanks, "
+    "an airport's planes, a road junction (viaduct), green forest, bare land & beach"
+).split()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextExport:
+    """A text tower on its way into a file.
+
+    Attributes:
+        weights: By the names that `text_tower` reads, in the precision to be stored.
+        shape: Of the tower.
+        tokenizer: How sentences become ids.
+        vocabulary: Its words, or its merges.
+        context_length: Most ids in a sentence.
+        embed: Sentences to vectors, (sentences, dim), by torch: what the file is checked against.
+        sentences: To check it on.
+    """
+
+    weights: dict[str, Tensor]
+    shape: TextShape
+    tokenizer: TokenizerKind
+    vocabulary: tuple[str, ...]
+    context_length: int
+    embed: Callable[[Sequence[str]], Rows]
+    sentences: tuple[str, ...]
+
+    def write(self, folder: Path) -> tuple[str, ...]:
+        """Write weights and vocabulary; returns the names of the files."""
+        kept = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
+        save_file(kept, folder / TEXT_FILE)
+        text = "\n".join(self.vocabulary) + "\n"
+        (folder / VOCABULARY_FILE).write_text(text, encoding="utf-8")
+        return TEXT_FILE, VOCABULARY_FILE
+
+
+def export_compact(tower: CompactText, tokenizer: WordTokenizer) -> TextExport:
+    """The starter's text tower, as fp16."""
+    state = tower.state_dict()
+    weights = {
+        "words": state["words.weight"],
+        "places": state["places"],
+        **_affine(state, "norm", "norm"),
+        **_affine(state, "projection", "projection"),
+    }
+    for number in range(len(tower.layers)):
+        for name, own in (
+            ("norm_attention", "norm_attention"),
+            ("query_key_value", "query_key_value"),
+            ("merge", "merge"),
+            ("norm_mlp", "norm_mlp"),
+            ("widen", "mlp.0"),
+            ("narrow", "mlp.2"),
+        ):
+            weights |= _affine(state, f"layers.{number}.{own}", f"layers.{number}.{name}")
+
+    def embed(sentences: Sequence[str]) -> Rows:
+        ids = torch.from_numpy(np.stack([tokenizer.encode(text).ids for text in sentences]))
+        with torch.inference_mode():
+            rows: Rows = tower(ids.to(state["places"].device)).float().cpu().numpy()
+        return rows
+
+    layers: Any = tower.layers
+    known = [word for word in tokenizer.words if tokenizer.encode(word).known]
+    return TextExport(
+        weights={name: value.half() for name, value in weights.items()},
+        shape=TextShape(
+            layers=len(layers), heads=layers[0].heads, pooling="mean", activation="gelu"
+        ),
+        tokenizer="words",
+        vocabulary=tokenizer.words,
+        context_length=tokenizer.context_length,
+        embed=embed,
+        sentences=_sentences(known),
+    )
+
+
+def export_clip(encoder: OpenClipEncoder) -> TextExport:
+    """The text tower of an open_clip model, in the precision of its weights.
+
+    Raises:
+        EncoderError: It is not built as CLIP's own.
+    """
+    from open_clip.transformer import LayerNorm  # what norms are made of where nothing is odd
+
+    model = encoder.model
+    odd = _oddity(model, LayerNorm)
+    if odd:
+        raise EncoderError(f"the text tower of {encoder.spec.architecture} has {odd}")
+    state = {name: value.float() for name, value in model.state_dict().items()}
+    blocks = model.transformer.resblocks
+    projection = state["text_projection"].T  # (dim, width)
+    weights = {
+        "words": state["token_embedding.weight"],
+        "places": state["positional_embedding"],
+        **_affine(state, "ln_final", "norm"),
+        "projection.weight": projection,
+        "projection.bias": torch.zeros(len(projection), device=projection.device),
+    }
+    for number in range(len(blocks)):
+        own = f"transformer.resblocks.{number}."
+        for name, theirs in (
+            ("norm_attention", "ln_1"),
+            ("merge", "attn.out_proj"),
+            ("norm_mlp", "ln_2"),
+            ("widen", "mlp.c_fc"),
+            ("narrow", "mlp.c_proj"),
+        ):
+            weights |= _affine(state, own + theirs, f"layers.{number}.{name}")
+        weights[f"layers.{number}.query_key_value.weight"] = state[f"{own}attn.in_proj_weight"]
+        weights[f"layers.{number}.query_key_value.bias"] = state[f"{own}attn.in_proj_bias"]
+    return TextExport(
+        weights=weights,
+        shape=TextShape(
+            layers=len(blocks),
+            heads=blocks[0].attn.num_heads,
+            pooling="end",
+            activation="quickgelu" if encoder.spec.activation == "quickgelu" else "gelu",
+        ),
+        tokenizer="clip",
+        vocabulary=tuple(clip_merges()),
+        context_length=encoder.context_length,
+        embed=encoder.encode_texts,
+        sentences=_sentences(_CHECKED_WORDS),
+    )
+
+
+def clip_merges() -> list[str]:
+    """The merges of CLIP's vocabulary, as open_clip ships them."""
+    import open_clip
+
+    path = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
+    lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
+    return lines[1 : 49152 - 256 - 2 + 1]  # the first line is a header; as many as CLIP took
+
+
+def _oddity(model: Any, norm: type) -> str:  # noqa: ANN401 - open_clip's classes vary
+    """What a model's text tower has that CLIP's own has not, or ""."""
+    needed = ("transformer", "token_embedding", "positional_embedding", "ln_final", "attn_mask")
+    if not all(hasattr(model, name) for name in needed) or model.attn_mask is None:
+        return "other parts than CLIP's"
+    if getattr(model, "text_pool_type", "") != "argmax":
+        return "another pooling than CLIP's"
+    if not isinstance(getattr(model, "text_projection", None), Tensor):
+        return "another projection than CLIP's"
+    for block in model.transformer.resblocks:
+        plain = isinstance(block.ln_1, norm) and isinstance(block.attn, torch.nn.MultiheadAttention)
+        if not plain or any(True for _ in [*block.ls_1.parameters(), *block.ls_2.parameters()]):
+            return "other layers than CLIP's"
+    return ""
+
+
+def _affine(state: dict[str, Tensor], own: str, name: str) -> dict[str, Tensor]:
+    return {f"{name}.{part}": state[f"{own}.{part}"] for part in ("weight", "bias")}
+
+
+def _sentences(words: Sequence[str]) -> tuple[str, ...]:
+    """Seeded sentences of 1 to 12 words."""
+    rng = np.random.default_rng(_SEED)
+    drawn = (rng.choice(np.array(words), size=1 + number % 12) for number in range(_CHECKED))
+    return tuple(" ".join(one) for one in drawn)
