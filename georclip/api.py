@@ -71,6 +71,8 @@ class Index:
     def __init__(self, store: IndexStore, *, encoder: Encoder | None = None, **load: Any) -> None:  # noqa: ANN401
         self._store = store
         self._encoder = encoder
+        self._asker: Encoder | None = None
+        self._text_kept = False
         self._load = load
 
     def _writer(self) -> IndexStore:
@@ -108,6 +110,52 @@ class Index:
 
             self._encoder = load_for_index(self._store.encoder, **self._load)
         return self._encoder
+
+    @property
+    def asker(self) -> Encoder:
+        """What reads questions: the encoder, or its exported text tower, which needs no torch.
+
+        Raises:
+            EncoderError: Neither is here; the message says what to do.
+        """
+        if self._encoder is not None:
+            return self._encoder
+        if self._asker is None:
+            from georclip.encoders.questions import load_for_questions
+
+            self._asker = load_for_questions(
+                self._store.encoder, beside=self._store.encoder_folder, **self._load
+            )
+        return self._asker
+
+    def make_portable(self) -> None:
+        """Keep the text tower inside the index, so that it is searched without torch anywhere.
+
+        The starter's is in every installation, and not copied.
+
+        Raises:
+            EncoderError: The encoder cannot be loaded here, or its text tower not be exported.
+        """
+        from georclip.encoders.registry import STARTER
+        from georclip.encoders.text_store import find_text_tower, write_text_tower
+
+        store = self._writer()
+        if store.encoder.name == STARTER:
+            return
+        if find_text_tower(store.encoder, store.encoder_folder) is None:
+            write_text_tower(self.encoder, store.encoder_folder)
+
+    def _keep_text(self) -> None:
+        """Export the encoder's text tower to the user's cache, once, for quick questions."""
+        if self._text_kept:
+            return
+        from georclip.encoders.registry import STARTER
+        from georclip.encoders.text_store import find_text_tower, keep_text_tower
+
+        self._text_kept = True
+        spec = self._store.encoder
+        if spec.name != STARTER and find_text_tower(spec, self._store.encoder_folder) is None:
+            keep_text_tower(self.encoder)
 
     def add(
         self,
@@ -153,6 +201,7 @@ class Index:
             full_hash=full_hash,
             access=access or Access(),
         )
+        self._keep_text()
         return index_scene(
             self._writer(),
             self.encoder,
@@ -194,7 +243,7 @@ class Index:
             if isinstance(text, values.Query)
             else build_query(text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k)
         )
-        result = search(self._store, self.encoder, query)
+        result = search(self._store, self.asker, query)
         return SearchResult(**{part.name: getattr(result, part.name) for part in fields(result)})
 
     def scenes(self) -> tuple[values.Scene, ...]:

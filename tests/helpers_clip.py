@@ -77,9 +77,9 @@ def clip_model(architecture: str = TINY, *, trained: bool = True) -> ClipModel:
     return ClipModel(random_clip(architecture), clip_spec(architecture), trained=trained)
 
 
-def write_clip(path: Path, architecture: str = TINY) -> Path:
+def write_clip(path: Path, architecture: str = TINY, *, seed: int = 0) -> Path:
     """A checkpoint to start from."""
-    write_weights(path, random_clip(architecture).state_dict(), clip_spec(architecture))
+    write_weights(path, random_clip(architecture, seed=seed).state_dict(), clip_spec(architecture))
     return path
 
 

@@ -69,6 +69,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Bound on the memory of reading and encoding.",
 )
+@click.option(
+    "--portable",
+    is_flag=True,
+    help="Keep the model's text tower inside the index, so that it is searched without torch.",
+)
 @click.option("--dry-run", is_flag=True, help="Say chips, bytes and minutes; write nothing.")
 @click.option("--allow-remote", is_flag=True, help="Read URLs that a file (VRT, STAC) names.")
 @click.option(

@@ -52,6 +52,7 @@ class IndexRequest:
     device: str
     batch_size: int | None
     memory: int
+    portable: bool
     dry_run: bool
     allow_remote: bool
     allow_outside: tuple[Path, ...]
@@ -90,6 +91,8 @@ def _index(request: IndexRequest, found: FoundScenes, access: Access) -> list[st
     stretch, acquired = _stretch(request.stretch), _acquired(request.acquired)
     with _open(request) as index:
         plan = _plan(request, index.plan)
+        if request.portable:
+            index.make_portable()
         for uri in found.uris:
             try:
                 with ChipProgress(Path(uri).name, quiet=request.quiet) as progress:

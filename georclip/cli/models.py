@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from georclip.cli.options import weights_option
 
 if TYPE_CHECKING:
     from georclip.encoders.listing import ModelRow
@@ -15,7 +18,7 @@ _HEADINGS = ("name", "architecture", "dim", "image px", "ground m", "weights", "
 @click.group(invoke_without_command=True)
 @click.pass_context
 def models(context: click.Context) -> None:
-    """List the models there are, or fetch the weights of one.
+    """List the models there are, fetch the weights of one, or export its towers.
 
     \b
     Examples:
@@ -73,6 +76,54 @@ def fetch(name: str) -> None:
     click.echo(fetch_weights(entry))
     if not torch_is_here():
         click.echo(f'{entry.name} needs torch: pip install "georclip[torch]"', err=True)
+
+
+@models.command("export")
+@click.argument("name")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder to make.",
+)
+@weights_option
+@click.option(
+    "--activation",
+    type=click.Choice(["gelu", "quickgelu"]),
+    help="Activation of a checkpoint that does not say.",
+)
+@click.option("--text-only", is_flag=True, help="For questions alone: no image tower.")
+def export(
+    name: str, output: Path, weights: Path | None, activation: str | None, text_only: bool
+) -> None:
+    """Export the towers of model NAME into a folder that needs no torch.
+
+    The folder can be carried to other machines, and named there with --weights: to search an
+    index made with the model, or to index on a CPU. NAME is one of `georclip models`, or, with
+    --weights, an open_clip architecture or auto.
+
+    \b
+    Examples:
+      georclip models export remoteclip-vit-b-32 -o remoteclip
+      georclip search "harbor with ships" -i their-index --weights remoteclip
+    """
+    from georclip.errors import ExportError
+
+    if output.exists() and any(output.iterdir()):
+        raise ExportError(f"{output} is not empty: name a new folder")
+    from georclip.encoders.loading import load_encoder, require_torch
+
+    require_torch(name)
+    encoder = load_encoder(name, weights=weights, activation=activation, device="cpu")
+    from georclip.encoders.exporting import export_text, export_towers, image_of, text_of
+
+    if text_only:
+        lowest = export_text(text_of(encoder), encoder.spec, output)
+    else:
+        lowest = export_towers(image_of(encoder), text_of(encoder), encoder.spec, output)
+    click.echo(output)
+    click.echo(f"cosine to torch's embeddings: at least {lowest:.5f}", err=True)
 
 
 def _cells(row: ModelRow) -> tuple[str, ...]:

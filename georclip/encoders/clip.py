@@ -138,6 +138,15 @@ class ClipTokenizer:
         return int(self._tokenizer.context_length)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is CLIP's own, and no other model's."""
+        return self._plain
+
+    def merges(self) -> tuple[str, ...]:
+        """CLIP's byte pairs, most frequent first: two symbols and a space between."""
+        return tuple(" ".join(pair) for pair in self._tokenizer.bpe_ranks)
+
+    @property
     def pads_with_zeros(self) -> bool:
         """Whether the id 0 fills what comes after a sentence's end."""
         return self._plain
@@ -211,9 +220,9 @@ class OpenClipEncoder:
         return self._model
 
     @property
-    def context_length(self) -> int:
-        """Ids of a sentence, those for its start and end included."""
-        return self._tokenizer.context_length
+    def tokenizer(self) -> ClipTokenizer:
+        """How sentences become ids."""
+        return self._tokenizer
 
     @property
     def batch_size(self) -> int:

@@ -108,6 +108,16 @@ class TorchCompactEncoder:
         return cls(towers, spec, tokenizer, device)
 
     @property
+    def towers(self) -> CompactTowers:
+        """Both, in evaluation mode."""
+        return self._towers
+
+    @property
+    def tokenizer(self) -> WordTokenizer:
+        """Its vocabulary."""
+        return self._tokenizer
+
+    @property
     def spec(self) -> EncoderSpec:
         """What decides its embeddings."""
         return self._spec

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +25,16 @@ from georclip.encoders.bundle import (
     file_sha256,
     write_bundle,
 )
+from georclip.encoders.clip import OpenClipEncoder
+from georclip.encoders.compact import TorchCompactEncoder
 from georclip.encoders.preprocessing import preprocess, unit_rows
 from georclip.encoders.runtime import RuntimeEncoder
-from georclip.encoders.text_export import TextExport
+from georclip.encoders.text_export import TextExport, export_clip, export_compact
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
+
+if TYPE_CHECKING:
+    from georclip.encoders.base import Encoder
 
 MIN_COSINE = 0.999
 """Least cosine between a torch tower's embedding and the exported one's."""
@@ -86,6 +92,45 @@ def export_text(text: TextExport, spec: EncoderSpec, folder: Path | str) -> floa
     target = _made(folder)
     _, lowest = _finish(target, text, spec, ())
     return _checked(lowest, target)
+
+
+def image_of(encoder: Encoder) -> torch.nn.Module:
+    """The image tower of an encoder that lives in torch.
+
+    Raises:
+        EncoderError: It lives elsewhere.
+    """
+    if isinstance(encoder, OpenClipEncoder):
+        return _ClipImages(encoder.model)
+    if isinstance(encoder, TorchCompactEncoder):
+        return encoder.towers.image
+    raise EncoderError(f"{encoder.spec.name} is exported already: copy its folder")
+
+
+def text_of(encoder: Encoder) -> TextExport:
+    """The text tower of an encoder that lives in torch.
+
+    Raises:
+        EncoderError: It is of a kind that cannot be exported.
+    """
+    if isinstance(encoder, OpenClipEncoder):
+        return export_clip(encoder)
+    if isinstance(encoder, TorchCompactEncoder):
+        return export_compact(encoder.towers.text, encoder.tokenizer)
+    raise EncoderError(f"{encoder.spec.name} is exported already: copy its folder")
+
+
+class _ClipImages(torch.nn.Module):
+    """open_clip's image tower, as a module of its own."""
+
+    def __init__(self, model: Any) -> None:  # noqa: ANN401 - open_clip's classes vary
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """(n, 3, side, side) to (n, dim)."""
+        rows: torch.Tensor = self.model.encode_image(pixels)
+        return rows
 
 
 def _made(folder: Path | str) -> Path:

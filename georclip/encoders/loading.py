@@ -90,7 +90,7 @@ def load_for_index(
     elif spec.name == STARTER:
         path = STARTER_FOLDER
     elif spec.name in registry.MODELS:
-        _require_torch(spec.name)
+        require_torch(spec.name)
         path = fetch_weights(registry.get(spec.name))
     else:
         path = _recalled(spec)
@@ -132,7 +132,7 @@ def _load_named(name: str, activation: str | None, device: str, batch_size: int 
         if activation is not None:
             raise EncoderError(f"{STARTER} has its own activation: leave --activation out")
         return _load_bundle(STARTER_FOLDER, device)
-    _require_torch(entry.name)
+    require_torch(entry.name)
     path = fetch_weights(entry)
     from georclip.encoders.checkpoints import read_checkpoint
 
@@ -162,7 +162,7 @@ def _load_local(
         sha256 = encoder.spec.weights_sha256
     else:
         _require_file(path)
-        _require_torch(path.name)
+        require_torch(path.name)
         from georclip.encoders.checkpoints import read_checkpoint, read_metadata
         from georclip.encoders.local import checkpoint_spec
 
@@ -185,7 +185,7 @@ def _load_with_spec(path: Path, spec: EncoderSpec, device: str, batch_size: int 
         _check_same(encoder.spec, spec, path)
         return encoder
     _require_file(path)
-    _require_torch(spec.name)
+    require_torch(spec.name)
     if spec.architecture.startswith(f"{STARTER}-"):
         encoder = _compact_encoder(path, device)
         _check_same(encoder.spec, spec, path)
@@ -273,7 +273,12 @@ def _entry(name: str) -> ModelEntry:
     )
 
 
-def _require_torch(name: str) -> None:
+def require_torch(name: str) -> None:
+    """Check that torch is installed.
+
+    Raises:
+        EncoderError: It is not.
+    """
     if not torch_is_here():
         raise EncoderError(f'{name} needs torch: pip install "georclip[torch]"')
 

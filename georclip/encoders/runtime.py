@@ -69,6 +69,11 @@ class RuntimeEncoder:
         return cls(bundle)
 
     @property
+    def bundle(self) -> Bundle:
+        """The folder that it runs from."""
+        return self._bundle
+
+    @property
     def spec(self) -> EncoderSpec:
         """What decides its embeddings."""
         return self._bundle.spec
@@ -194,7 +199,7 @@ def word_ids(text: str, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:
     """
     encoded = tokenizer.encode(text)
     if encoded.known:
-        return encoded.ids[encoded.ids != PADDING_ID]
+        return np.asarray(encoded.ids[encoded.ids != PADDING_ID], dtype=np.int64)
     if not encoded.unknown:
         raise QueryError(f"{text!r} holds no word: say in words what to look for")
     near = dict.fromkeys(

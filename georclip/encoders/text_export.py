@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from georclip.encoders.bundle import (
     TEXT_FILE,
@@ -113,10 +112,8 @@ def export_clip(encoder: OpenClipEncoder) -> TextExport:
     Raises:
         EncoderError: It is not built as CLIP's own.
     """
-    from open_clip.transformer import LayerNorm  # what norms are made of where nothing is odd
-
-    model = encoder.model
-    odd = _oddity(model, LayerNorm)
+    model, tokenizer = encoder.model, encoder.tokenizer
+    odd = _oddity(model) or ("" if tokenizer.is_plain else "another tokenizer than CLIP's")
     if odd:
         raise EncoderError(f"the text tower of {encoder.spec.architecture} has {odd}")
     state = {name: value.float() for name, value in model.state_dict().items()}
@@ -150,23 +147,14 @@ def export_clip(encoder: OpenClipEncoder) -> TextExport:
             activation="quickgelu" if encoder.spec.activation == "quickgelu" else "gelu",
         ),
         tokenizer="clip",
-        vocabulary=tuple(clip_merges()),
-        context_length=encoder.context_length,
+        vocabulary=tokenizer.merges(),
+        context_length=tokenizer.context_length,
         embed=encoder.encode_texts,
         sentences=_sentences(_CHECKED_WORDS),
     )
 
 
-def clip_merges() -> list[str]:
-    """The merges of CLIP's vocabulary, as open_clip ships them."""
-    import open_clip
-
-    path = Path(open_clip.__file__).parent / "bpe_simple_vocab_16e6.txt.gz"
-    lines = gzip.decompress(path.read_bytes()).decode("utf-8").split("\n")
-    return lines[1 : 49152 - 256 - 2 + 1]  # the first line is a header; as many as CLIP took
-
-
-def _oddity(model: Any, norm: type) -> str:  # noqa: ANN401 - open_clip's classes vary
+def _oddity(model: Any) -> str:  # noqa: ANN401 - open_clip's classes vary
     """What a model's text tower has that CLIP's own has not, or ""."""
     needed = ("transformer", "token_embedding", "positional_embedding", "ln_final", "attn_mask")
     if not all(hasattr(model, name) for name in needed) or model.attn_mask is None:
@@ -176,8 +164,10 @@ def _oddity(model: Any, norm: type) -> str:  # noqa: ANN401 - open_clip's classe
     if not isinstance(getattr(model, "text_projection", None), Tensor):
         return "another projection than CLIP's"
     for block in model.transformer.resblocks:
-        plain = isinstance(block.ln_1, norm) and isinstance(block.attn, torch.nn.MultiheadAttention)
-        if not plain or any(True for _ in [*block.ls_1.parameters(), *block.ls_2.parameters()]):
+        plain = isinstance(block.ln_1, nn.LayerNorm) and isinstance(
+            block.attn, nn.MultiheadAttention
+        )
+        if not plain or [*block.ls_1.parameters(), *block.ls_2.parameters()]:
             return "other layers than CLIP's"
     return ""
 

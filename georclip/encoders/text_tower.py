@@ -74,11 +74,11 @@ class TextTower:
             quick_gelu if shape.activation == "quickgelu" else gelu
         )
         try:
-            self._file: Any = safe_open(path, framework="numpy")
-            self._words: Any = self._file.get_slice("words")
-            self._places: Any = self._file.get_slice("places")
+            opened: Any = safe_open(path, framework="numpy")
+            self._words, self._places = opened.get_slice("words"), opened.get_slice("places")
         except (OSError, SafetensorError) as error:
             raise EncoderError(f"cannot read the text tower {path}: {error}") from error
+        self._file = opened
 
     def embed(self, sentences: list[npt.NDArray[np.int64]]) -> Rows:
         """Embed sentences.
@@ -170,20 +170,23 @@ class TextTower:
 
 def linear(rows: Rows, layer: _Affine) -> Rows:
     """(..., in) to (..., out)."""
-    return rows @ layer.weight.T + layer.bias
+    out: Rows = rows @ layer.weight.T + layer.bias
+    return out
 
 
 def normalised(rows: Rows, norm: _Affine) -> Rows:
     """Layer norm over the last axis."""
     away = rows - rows.mean(axis=-1, keepdims=True)
     spread = np.sqrt(np.square(away).mean(axis=-1, keepdims=True) + _EPSILON)
-    return away / spread * norm.weight + norm.bias
+    out: Rows = away / spread * norm.weight + norm.bias
+    return out
 
 
 def softmax(scores: Rows) -> Rows:
     """Over the last axis."""
     raised = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return raised / raised.sum(axis=-1, keepdims=True)
+    shares: Rows = raised / raised.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def gelu(values: Rows) -> Rows:
@@ -194,7 +197,8 @@ def gelu(values: Rows) -> Rows:
 
 def quick_gelu(values: Rows) -> Rows:
     """OpenAI's approximation: x times the sigmoid of 1.702 x."""
-    return values / (1 + np.exp(np.float32(-1.702) * values))
+    out: Rows = values / (1 + np.exp(np.float32(-1.702) * values))
+    return out
 
 
 def error_function(values: Rows) -> Rows:
@@ -202,5 +206,6 @@ def error_function(values: Rows) -> Rows:
     steps = 1 / (1 + np.float32(0.3275911) * np.abs(values))
     total = np.zeros_like(values)
     for factor in (1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592):
-        total = (total + np.float32(factor)) * steps
-    return np.copysign(1 - total * np.exp(-values * values), values)
+        total = np.asarray((total + np.float32(factor)) * steps, dtype=np.float32)
+    out: Rows = np.copysign(1 - total * np.exp(-values * values), values)
+    return out

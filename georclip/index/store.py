@@ -113,6 +113,11 @@ class IndexStore(IndexReader):
             return store
 
     @property
+    def encoder_folder(self) -> Path:
+        """Where the index keeps its model's text tower, when it is portable."""
+        return self._layout.encoder
+
+    @property
     def writable(self) -> bool:
         """Whether this store holds the writer's lock."""
         return self._lock is not None

@@ -1,0 +1,59 @@
+"""An encoder for questions alone: the exported text tower where there is one, else torch."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from georclip.encoders.loading import load_for_index, torch_is_here
+from georclip.encoders.registry import STARTER
+from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
+from georclip.errors import EncoderError
+from georclip.values import EncoderSpec
+
+if TYPE_CHECKING:
+    from georclip.encoders.base import Encoder
+
+_log = logging.getLogger("georclip")
+
+
+def load_for_questions(
+    spec: EncoderSpec,
+    *,
+    beside: Path,
+    weights: str | Path | None = None,
+    device: str = "auto",
+) -> Encoder:
+    """Load what reads the questions that an index is asked.
+
+    Args:
+        spec: As the index holds it.
+        beside: Where the index keeps a text tower of its own, if it does.
+        weights: Checkpoint, or folder of exported towers, where a person names one.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        EncoderMismatchError: What is here has other weights than those that made the index.
+        EncoderError: There is neither an exported text tower nor torch; the message says what to
+            do, in one line.
+    """
+    if weights is not None or spec.name == STARTER:
+        return load_for_index(spec, weights=weights, device=device)
+    found = find_text_tower(spec, beside, text_folder(spec))
+    if found is not None:
+        return found
+    if not torch_is_here():
+        raise EncoderError(
+            f"questions to an index made with {spec.name} need its text tower, which is not here: "
+            f"where torch is, say georclip models export {spec.name} -o DIR and here georclip "
+            "search --weights DIR, or make the index there with georclip index --portable"
+        )
+    encoder = load_for_index(spec, device=device)
+    _log.info(
+        "%s is asked by way of torch, which takes seconds; its text tower is exported for the "
+        "next question",
+        spec.name,
+    )
+    keep_text_tower(encoder)
+    return encoder

@@ -1,0 +1,218 @@
+"""Questions without torch: text towers kept in the cache, in an index, or carried in a folder."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from georclip.api import create_index, open_index
+from georclip.cli.main import cli
+from georclip.encoders.loading import load_encoder
+from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
+from georclip.errors import EncoderError, EncoderMismatchError
+from georclip.testing import draw_scene
+from tests.helpers_clip import register, write_clip
+from tests.helpers_encoders import export_starter
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+REPOSITORY = Path(__file__).parents[1]
+WITHOUT_TORCH = """
+import sys
+for name in ("torch", "torchvision", "open_clip", "timm"):
+    sys.modules[name] = None
+from georclip.cli.main import main
+main()
+"""
+QUESTION = ("search", "a harbor with ships", "-k", "20")
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch, tmp_path):
+    monkeypatch.setenv("GEORCLIP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(logging.getLogger("georclip"), "propagate", True)
+    register(tmp_path)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    return draw_scene(tmp_path / "coast.tif", pixel_size_m=6).path
+
+
+@pytest.fixture
+def weights(tmp_path):
+    return write_clip(tmp_path / "tiny.safetensors")
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli, [str(one) for one in arguments], catch_exceptions=False)
+
+
+def index(scene, weights, folder, *more):
+    done = call("index", scene, "-i", folder, "--weights", weights, "--device", "cpu",
+                "--chip-size", "64px", "--overlap", "0", *more)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def without_torch(*arguments):
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_TORCH, *map(str, arguments)],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def ids(text):
+    return [feature["properties"]["chip_id"] for feature in json.loads(text)["features"]]
+
+
+def test_the_index_that_is_made_is_asked_without_torch(scene, weights, tmp_path):
+    folder = index(scene, weights, tmp_path / "index")
+    done = without_torch(*QUESTION, "-i", folder)
+    assert done.returncode == 0, done.stderr
+    with open_index(folder, weights=weights, device="cpu") as opened:
+        by_torch = opened.search("a harbor with ships", k=20)
+    assert ids(done.stdout) == [hit.chip.chip_id for hit in by_torch.hits]
+    assert len(by_torch.hits) == 20
+
+
+def test_a_portable_index_needs_nothing_of_this_machine(scene, weights, tmp_path):
+    folder = index(scene, weights, tmp_path / "index", "--portable")
+    assert not (tmp_path / "cache" / "text-towers").exists()
+    shutil.rmtree(tmp_path / "cache")
+    weights.unlink()
+    moved = folder.rename(tmp_path / "elsewhere")
+    done = without_torch(*QUESTION, "-i", moved)
+    assert done.returncode == 0, done.stderr
+    assert len(ids(done.stdout)) == 20
+    assert call("verify", "-i", moved, "--full").exit_code == 0
+
+
+def test_without_torch_and_tower_a_line_says_what_to_do(scene, weights, tmp_path):
+    folder = index(scene, weights, tmp_path / "index")
+    shutil.rmtree(tmp_path / "cache")
+    done = without_torch(*QUESTION, "-i", folder)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert "georclip models export" in line
+    assert "georclip index --portable" in line
+
+
+def test_without_a_tower_torch_is_asked_and_the_next_question_is_quick(
+    scene, weights, tmp_path, caplog
+):
+    folder = index(scene, weights, tmp_path / "index")
+    shutil.rmtree(tmp_path / "cache" / "text-towers")
+    with caplog.at_level("INFO", logger="georclip"):
+        first = call(*QUESTION, "-i", folder, "--device", "cpu")
+    assert "by way of torch" in caplog.text
+    caplog.clear()
+    with caplog.at_level("INFO", logger="georclip"):
+        second = call(*QUESTION, "-i", folder, "--device", "cpu")
+    assert caplog.text == ""
+    assert ids(first.stdout) == ids(second.stdout)
+
+
+def test_a_damaged_tower_is_named_and_passed_over(scene, weights, tmp_path, caplog):
+    folder = index(scene, weights, tmp_path / "index")
+    (kept,) = (tmp_path / "cache" / "text-towers").iterdir()
+    (kept / "text.safetensors").write_bytes(b"short")
+    done = call(*QUESTION, "-i", folder, "--device", "cpu")
+    assert done.exit_code == 0
+    assert "text.safetensors is 5 bytes, not" in caplog.text
+    assert without_torch(*QUESTION, "-i", folder).returncode == 0  # made anew
+
+
+def test_towers_of_another_model_are_passed_over(weights, tmp_path, caplog):
+    encoder = load_encoder(weights=weights, device="cpu")
+    other = load_encoder(weights=write_clip(tmp_path / "other.safetensors", seed=5), device="cpu")
+    keep_text_tower(other)
+    text_folder(other.spec).rename(text_folder(encoder.spec))
+    assert find_text_tower(encoder.spec, text_folder(encoder.spec)) is None
+    assert "text tower of another model" in caplog.text
+    keep_text_tower(encoder)
+    found = find_text_tower(encoder.spec, text_folder(encoder.spec))
+    np.testing.assert_allclose(
+        found.encode_texts(["a port"]), encoder.encode_texts(["a port"]), atol=2e-6
+    )
+
+
+def test_a_cache_that_cannot_be_written_is_said_and_no_error(
+    scene, weights, tmp_path, monkeypatch, caplog
+):
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GEORCLIP_CACHE", str(tmp_path / "file" / "cache"))
+    index(scene, weights, tmp_path / "index")
+    assert "was not exported" in caplog.text
+
+
+# --- towers carried in a folder --------------------------------------------------------------
+
+
+def test_exported_towers_index_and_answer_without_torch(scene, weights, tmp_path):
+    made = index(scene, weights, tmp_path / "made-by-torch")
+    folder = tmp_path / "carried"
+    done = call("models", "export", "auto", "--weights", weights, "-o", folder)
+    assert done.exit_code == 0, done.output
+    assert done.stdout.strip() == str(folder)
+    shutil.rmtree(tmp_path / "cache")
+    carried = tmp_path / "made-by-the-export"
+    done = without_torch("index", scene, "-i", carried, "--weights", folder, "--portable",
+                         "--chip-size", "64px", "--overlap", "0")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers = [
+        without_torch(*QUESTION, "-i", made, "--weights", folder),
+        without_torch(*QUESTION, "-i", carried),
+    ]
+    assert [one.returncode for one in answers] == [0, 0], answers
+    first, second = (ids(one.stdout) for one in answers)
+    assert len(set(first) & set(second)) >= 18  # fp16 weights may swap chips that are alike
+
+
+def test_a_text_tower_alone_answers_and_cannot_index(scene, weights, tmp_path):
+    made = index(scene, weights, tmp_path / "index")
+    folder = tmp_path / "text"
+    assert call("models", "export", "auto", "--weights", weights, "-o", folder,
+                "--text-only").exit_code == 0  # fmt: skip
+    assert not (folder / "image.xml").exists()
+    assert without_torch(*QUESTION, "-i", made, "--weights", folder).returncode == 0
+    done = without_torch("index", scene, "-i", tmp_path / "new", "--weights", folder)
+    assert done.returncode == 1
+    assert "it answers questions, and embeds no picture" in done.stderr
+
+
+def test_an_export_of_another_model_is_refused(scene, weights, tmp_path):
+    made = index(scene, weights, tmp_path / "index")
+    other = write_clip(tmp_path / "other.safetensors", seed=5)
+    call("models", "export", "auto", "--weights", other, "-o", tmp_path / "other")
+    with pytest.raises(EncoderMismatchError, match="name the right file with --weights"):
+        call(*QUESTION, "-i", made, "--weights", tmp_path / "other")
+
+
+def test_what_cannot_be_exported_is_said(weights, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "x").touch()
+    done = CliRunner().invoke(
+        cli, ["models", "export", "auto", "--weights", str(weights), "-o", str(tmp_path / "full")]
+    )
+    assert "is not empty: name a new folder" in str(done.exception)
+    starter = export_starter(tmp_path / "starter")
+    with pytest.raises(EncoderError, match="is exported already: copy its folder"):
+        call("models", "export", "auto", "--weights", starter, "-o", tmp_path / "again")
+    done = without_torch("models", "export", "vit-b-32", "-o", tmp_path / "x")
+    assert done.returncode == 1
+    assert "needs torch: pip install" in done.stderr
+
+
+def test_an_index_of_the_starter_is_portable_as_it_is(scene, tmp_path):
+    with create_index(tmp_path / "index", model="starter") as made:
+        made.make_portable()
+    assert not (tmp_path / "index" / "encoder").exists()
