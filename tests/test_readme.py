@@ -24,6 +24,9 @@ NOT_RUN = {
     "make test": "runs this suite",
     "georclip models fetch remoteclip-vit-b-32": "downloads 600 MB",
     "georclip index scenes/ --model remoteclip-vit-b-32 -i with-remoteclip": "needs those weights",
+    "georclip index scenes/ --model remoteclip-vit-b-32 -i to-give-away --portable": "as above",
+    "georclip models export remoteclip-vit-b-32 -o remoteclip": "as above; one is exported later",
+    'georclip search "harbor with ships" -i with-remoteclip --weights remoteclip': "as above",
     "georclip train captions.json --images images -o tuned.safetensors --freeze 6 --wise 0.5": (
         "needs RemoteCLIP's weights; test_train_cli runs small ones"
     ),
