@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from georclip.encoders.prompts import PLAIN, SCENES, encode_with_templates
-from georclip.encoders.runtime import token_ids
+from georclip.encoders.runtime import word_ids
 from georclip.errors import QueryError
 from tests.helpers_encoders import starter_towers
 
@@ -21,7 +21,7 @@ class Hashing:
     def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
         rows = []
         for text in texts:
-            token_ids(text, self.tokenizer)
+            word_ids(text, self.tokenizer)
             self.seen.append(text)
             row = np.random.default_rng(len(text)).normal(size=8).astype(np.float32)
             rows.append(row / np.linalg.norm(row))

@@ -80,7 +80,9 @@ def test_a_sentence_does_not_depend_on_its_neighbours(texts):
     sentences = [" ".join(one) for one in texts if set(one) - {"a", "the", "many"}]
     together = encoder.encode_texts(sentences)
     assert together.shape == (len(sentences), 32)
+    of: dict[str, np.ndarray] = {}
     for text, row in zip(sentences, together, strict=True):
+        assert np.array_equal(of.setdefault(text, row), row)  # to the bit: ties stay ties
         np.testing.assert_allclose(row, encoder.encode_texts([text])[0], atol=2e-6)
 
 

@@ -84,20 +84,20 @@ class TextTower:
         """Embed sentences.
 
         Args:
-            sentences: Ids of each, int64 (ids,), without padding.
+            sentences: Ids of each, int64 (ids,), without padding; at least one sentence.
 
         Returns:
             float32, (sentences, dim), rows of unit length.
         """
-        order = sorted(range(len(sentences)), key=lambda number: len(sentences[number]))
-        rows: dict[int, Rows] = {}
-        for _, alike in groupby(order, key=lambda number: len(sentences[number])):
-            numbers = list(alike)
-            for start in range(0, len(numbers), _PART):
-                part = numbers[start : start + _PART]
-                found = self._embed_alike(np.stack([sentences[number] for number in part]))
-                rows.update(zip(part, found, strict=True))
-        return unit_rows(np.stack([rows[number] for number in range(len(sentences))]))
+        distinct = {ids.tobytes(): ids for ids in sentences}  # equal ones, equal vectors
+        rows: dict[bytes, Rows] = {}
+        for _, alike in groupby(sorted(distinct, key=len), key=len):
+            keys = list(alike)
+            for start in range(0, len(keys), _PART):
+                part = keys[start : start + _PART]
+                found = self._embed_alike(np.stack([distinct[key] for key in part]))
+                rows.update(zip(part, unit_rows(found), strict=True))
+        return np.stack([rows[ids.tobytes()] for ids in sentences])
 
     def _embed_alike(self, ids: npt.NDArray[np.int64]) -> Rows:
         """Sentences of one length, int64 (sentences, ids), to (sentences, dim)."""
