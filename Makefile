@@ -16,7 +16,7 @@ SOURCES := $(shell find georclip -type f -not -name '*.pyc' 2>/dev/null)
 .PHONY: help demo test check format bench train-starter release-starter clean
 
 # UCM's few pictures are named twice in training, so that RSICD's many do not drown them.
-STARTER_SETTINGS = --from-scratch --imagenet --freeze 4 --ground-size 75,400,2000 --epochs 20 \
+STARTER_SETTINGS = --from-scratch --imagenet --freeze 4 --ground-size 75,400,2000 --epochs 10 \
 	--image-size 160 --view-sizes 96,112,128 --smallest-crop 0.4 --precision bf16 --licence "research use: learnt from RSICD and UCM captions over \
 AID and UC Merced imagery, starting from ImageNet (LICENSE-WEIGHTS.md)"
 CAPTION_FILES = $(CAPTIONS)/rsicd/dataset_rsicd.json $(CAPTIONS)/ucm/dataset_ucm.json \
