@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from georclip import values
+from georclip.index.files import Layout
 from georclip.index.store import IndexStore
 
 if TYPE_CHECKING:
@@ -137,13 +138,13 @@ class Index:
             EncoderError: The encoder cannot be loaded here, or its text tower not be exported.
         """
         from georclip.encoders.registry import STARTER
-        from georclip.encoders.text_store import find_text_tower, write_text_tower
+        from georclip.encoders.text_store import find_text_tower, text_folder, write_text_tower
 
         store = self._writer()
-        if store.encoder.name == STARTER:
+        spec, folder = store.encoder, store.encoder_folder
+        if spec.name == STARTER or find_text_tower(spec, folder) is not None:
             return
-        if find_text_tower(store.encoder, store.encoder_folder) is None:
-            write_text_tower(self.encoder, store.encoder_folder)
+        write_text_tower(find_text_tower(spec, text_folder(spec)) or self.encoder, folder)
 
     def _keep_text(self) -> None:
         """Export the encoder's text tower to the user's cache, once, for quick questions."""
@@ -278,7 +279,7 @@ class Index:
 
     def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
         """What is wrong with the files; () when nothing is. `full` reads every byte."""
-        return self._store.verify(full=full)
+        return (*self._store.verify(full=full), *_check_text_tower(self.path, full=full))
 
     def close(self) -> None:
         """Release the lock and the files."""
@@ -294,6 +295,40 @@ class Index:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def verify_index(path: PathLike, *, full: bool = False) -> tuple[Finding, ...]:
+    """What is wrong with an index, also with one that is too damaged to be opened.
+
+    Args:
+        path: The folder.
+        full: Read every byte; else counts and sizes.
+
+    Raises:
+        IndexFormatError: There is no index here, or one of a newer format.
+        IndexCorruptError: Manifest or catalog cannot be read at all.
+    """
+    from georclip.index import store
+
+    folder = Path(path)
+    return (*store.verify_index(folder, full=full), *_check_text_tower(folder, full=full))
+
+
+def _check_text_tower(index: Path, *, full: bool) -> Iterator[Finding]:
+    """Check the text tower that a portable index keeps."""
+    from georclip.encoders.bundle import read_bundle
+    from georclip.errors import EncoderError
+    from georclip.index.verification import Finding
+
+    folder = Layout(index).encoder
+    if not folder.exists():
+        return
+    try:
+        bundle = read_bundle(folder)
+        bundle.check_whole() if full else bundle.check_sizes()
+    except EncoderError as error:
+        advice = "remove the folder, and say georclip index --portable again"
+        yield Finding(file=folder.name, problem=str(error), advice=advice)
 
 
 def open_index(path: PathLike, *, weights: PathLike | None = None, device: str = "auto") -> Index:

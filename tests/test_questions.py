@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +17,13 @@ from click.testing import CliRunner
 
 from georclip.api import create_index, open_index
 from georclip.cli.main import cli
+from georclip.encoders import bundle, text_store
 from georclip.encoders.loading import load_encoder
 from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
 from georclip.errors import EncoderError, EncoderMismatchError
 from georclip.testing import draw_scene
 from tests.helpers_clip import register, write_clip
-from tests.helpers_encoders import export_starter
+from tests.helpers_encoders import TINY, export_starter
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 REPOSITORY = Path(__file__).parents[1]
@@ -69,6 +72,12 @@ def without_torch(*arguments):
     )  # fmt: skip
 
 
+def flip_a_byte(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    path.write_bytes(content)
+
+
 def ids(text):
     return [feature["properties"]["chip_id"] for feature in json.loads(text)["features"]]
 
@@ -93,6 +102,17 @@ def test_a_portable_index_needs_nothing_of_this_machine(scene, weights, tmp_path
     assert done.returncode == 0, done.stderr
     assert len(ids(done.stdout)) == 20
     assert call("verify", "-i", moved, "--full").exit_code == 0
+    modes = {path.stat().st_mode & 0o777 for path in (moved / "encoder").iterdir()}
+    assert len(modes) == 1  # whoever can read one file can read them all
+    tower = moved / "encoder" / "text.safetensors"
+    flip_a_byte(tower)
+    assert call("verify", "-i", moved).exit_code == 0
+    found = CliRunner().invoke(cli, ["verify", "-i", str(moved), "--full"])
+    assert found.exit_code == 1
+    assert "text.safetensors is damaged" in found.output
+    done = without_torch(*QUESTION, "-i", moved)
+    assert done.returncode == 1
+    assert "a text tower is passed over" in done.stderr
 
 
 def test_without_torch_and_tower_a_line_says_what_to_do(scene, weights, tmp_path):
@@ -102,7 +122,7 @@ def test_without_torch_and_tower_a_line_says_what_to_do(scene, weights, tmp_path
     assert done.returncode == 1
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
-    assert "georclip models export" in line
+    assert f"georclip models export {TINY} --weights tiny.safetensors -o DIR" in line
     assert "georclip index --portable" in line
 
 
@@ -121,13 +141,24 @@ def test_without_a_tower_torch_is_asked_and_the_next_question_is_quick(
     assert ids(first.stdout) == ids(second.stdout)
 
 
-def test_a_damaged_tower_is_named_and_passed_over(scene, weights, tmp_path, caplog):
+@pytest.mark.parametrize("how", ["cut", "flipped", "zeros"])
+def test_a_damaged_tower_is_named_passed_over_and_made_anew(
+    scene, weights, tmp_path, caplog, monkeypatch, how
+):
     folder = index(scene, weights, tmp_path / "index")
     (kept,) = (tmp_path / "cache" / "text-towers").iterdir()
-    (kept / "text.safetensors").write_bytes(b"short")
+    tower = kept / "text.safetensors"
+    if how == "cut":
+        tower.write_bytes(b"short")
+    elif how == "flipped":
+        flip_a_byte(tower)
+    else:  # as after a power cut, in a file that is too large for a digest
+        monkeypatch.setattr(bundle, "_DIGESTED_BYTES", 1000)
+        tower.write_bytes(tower.read_bytes()[:500_000].ljust(tower.stat().st_size, b"\0"))
     done = call(*QUESTION, "-i", folder, "--device", "cpu")
     assert done.exit_code == 0
-    assert "text.safetensors is 5 bytes, not" in caplog.text
+    assert "a text tower is passed over" in caplog.text
+    assert "text.safetensors is " in caplog.text
     assert without_torch(*QUESTION, "-i", folder).returncode == 0  # made anew
 
 
@@ -138,6 +169,8 @@ def test_towers_of_another_model_are_passed_over(weights, tmp_path, caplog):
     text_folder(other.spec).rename(text_folder(encoder.spec))
     assert find_text_tower(encoder.spec, text_folder(encoder.spec)) is None
     assert "text tower of another model" in caplog.text
+    scaled = replace(encoder.spec, mean=(0.1, 0.2, 0.3), name="other name", licence="other")
+    assert text_folder(scaled) == text_folder(encoder.spec)  # what only pictures see
     keep_text_tower(encoder)
     found = find_text_tower(encoder.spec, text_folder(encoder.spec))
     np.testing.assert_allclose(
@@ -152,6 +185,60 @@ def test_a_cache_that_cannot_be_written_is_said_and_no_error(
     monkeypatch.setenv("GEORCLIP_CACHE", str(tmp_path / "file" / "cache"))
     index(scene, weights, tmp_path / "index")
     assert "was not exported" in caplog.text
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_a_tower_that_cannot_be_written_costs_the_index_nothing(
+    scene, weights, tmp_path, monkeypatch, caplog, error
+):
+    def fails(path, content):
+        raise error
+
+    monkeypatch.setattr("georclip.encoders.text_export.write_file", fails)
+    folder = index(scene, weights, tmp_path / "index")
+    assert "was not exported" in caplog.text
+    assert call(*QUESTION, "-i", folder, "--device", "cpu").exit_code == 0
+    assert not list((tmp_path / "cache" / "text-towers").iterdir())
+    if isinstance(error, OSError):
+        with pytest.raises(EncoderError, match=r"cannot be written to .*No space left"):
+            call("index", scene, "-i", tmp_path / "two", "--weights", weights, "--portable")
+
+
+def test_a_tower_that_another_process_made_meanwhile_stays(weights, monkeypatch):
+    encoder = load_encoder(weights=weights, device="cpu")
+    folder = text_folder(encoder.spec)
+    write = text_store.write_text_tower
+
+    def both(encoder, made):
+        write(encoder, made)
+        if not folder.exists():
+            write(encoder, folder)
+            (folder / "theirs").touch()
+
+    monkeypatch.setattr(text_store, "write_text_tower", both)
+    keep_text_tower(encoder)
+    assert (folder / "theirs").exists()
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_what_killed_exports_left_is_swept_away_after_a_day(weights, tmp_path):
+    old, new = (tmp_path / "cache" / "text-towers" / name for name in (".new-a", ".new-b"))
+    for left in (old, new):
+        left.mkdir(parents=True)
+    os.utime(old, (1, 1))
+    keep_text_tower(load_encoder(weights=weights, device="cpu"))
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_the_device_that_was_asked_for_counts(scene, weights, tmp_path):
+    folder = index(scene, weights, tmp_path / "index")
+    with (
+        pytest.raises(EncoderError, match="a device is one of"),
+        open_index(folder, device="tpu") as opened,
+    ):
+        opened.search("a port")
+    with pytest.raises(EncoderError, match="torch finds no CUDA GPU"):
+        call(*QUESTION, "-i", folder, "--device", "cuda")
 
 
 # --- towers carried in a folder --------------------------------------------------------------
@@ -175,6 +262,9 @@ def test_exported_towers_index_and_answer_without_torch(scene, weights, tmp_path
     assert [one.returncode for one in answers] == [0, 0], answers
     first, second = (ids(one.stdout) for one in answers)
     assert len(set(first) & set(second)) >= 18  # fp16 weights may swap chips that are alike
+    assert not (tmp_path / "cache" / "text-towers").exists()  # whose digest is only what it says
+    shutil.rmtree(carried / "encoder")
+    assert without_torch(*QUESTION, "-i", carried).returncode == 0  # the folder is remembered
 
 
 def test_a_text_tower_alone_answers_and_cannot_index(scene, weights, tmp_path):
@@ -187,6 +277,7 @@ def test_a_text_tower_alone_answers_and_cannot_index(scene, weights, tmp_path):
     done = without_torch("index", scene, "-i", tmp_path / "new", "--weights", folder)
     assert done.returncode == 1
     assert "it answers questions, and embeds no picture" in done.stderr
+    assert not (tmp_path / "new").exists()
 
 
 def test_an_export_of_another_model_is_refused(scene, weights, tmp_path):
@@ -197,16 +288,22 @@ def test_an_export_of_another_model_is_refused(scene, weights, tmp_path):
         call(*QUESTION, "-i", made, "--weights", tmp_path / "other")
 
 
-def test_what_cannot_be_exported_is_said(weights, tmp_path):
+def test_what_cannot_be_exported_is_said(scene, weights, tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x").touch()
     done = CliRunner().invoke(
         cli, ["models", "export", "auto", "--weights", str(weights), "-o", str(tmp_path / "full")]
     )
-    assert "is not empty: name a new folder" in str(done.exception)
-    starter = export_starter(tmp_path / "starter")
-    with pytest.raises(EncoderError, match="is exported already: copy its folder"):
-        call("models", "export", "auto", "--weights", starter, "-o", tmp_path / "again")
+    assert "is in the way: name a new folder" in str(done.exception)
+    towers = export_starter(tmp_path / "towers")
+    with pytest.raises(EncoderError, match=r"is exported already: copy .*towers"):
+        call("models", "export", "auto", "--weights", towers, "-o", tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+    with pytest.raises(EncoderError, match="rename the folder"):
+        call("index", scene, "-i", tmp_path / "i", "--weights",
+             towers.rename(tmp_path / "starter"))  # fmt: skip
+    done = without_torch("models", "export", "starter", "-o", tmp_path / "x")
+    assert "starter is exported already: copy" in done.stderr
     done = without_torch("models", "export", "vit-b-32", "-o", tmp_path / "x")
     assert done.returncode == 1
     assert "needs torch: pip install" in done.stderr

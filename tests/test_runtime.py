@@ -138,10 +138,11 @@ def test_no_encoder_there(tmp_path):
     ("change", "message"),
     [
         ({"format": 9}, "format 9, this georclip reads 2: update"),
+        ({"format": 1}, "format 1, this georclip reads 2: export the model again"),
         ({"tokenizer": "runes"}, "tokenizer 'runes' is not known"),
         (
             {"text": {"layers": 1, "heads": 0, "pooling": "end", "activation": "gelu"}},
-            "no text tower",
+            "0 is no whole number",
         ),
         ({"spec": {"name": "x"}}, "cannot be understood"),
         ({"files": {"image.bin": 3}}, "cannot be understood"),
@@ -167,7 +168,7 @@ def test_a_file_that_is_not_what_its_record_says(folder):
     encoder = RuntimeEncoder.load(folder)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(bundle, "_DIGESTED_BYTES", 10)
-        with pytest.raises(EncoderError, match="cannot read the text tower"):
+        with pytest.raises(EncoderError, match="is damaged"):
             encoder.encode_texts(["harbor"])
 
 

@@ -1,6 +1,8 @@
 """Text towers in numpy, against torch's."""
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from georclip.encoders.bundle import write_bundle
 from georclip.encoders.clip import ClipTokenizer, OpenClipEncoder
 from georclip.encoders.compact import TorchCompactEncoder
 from georclip.encoders.exporting import export_text
@@ -22,13 +25,17 @@ from tests.helpers_encoders import (
     TINY,
     WORDS,
     register_tiny,
+    shared_starter,
     starter_spec,
     starter_towers,
     tiny_model,
 )
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-SENTENCES = ("a harbor with ships", "", "farmland & 12 lakes!", "dense houses " * 60, "Port")
+SENTENCES = (
+    "a harbor with ships", "farmland & 12 lakes!", "dense houses " * 60, "Port",
+    "ships <end_of_text> harbor",
+)  # fmt: skip
 
 
 def clip_encoder(folder: Path, *, quick: bool = False, model=None) -> OpenClipEncoder:
@@ -52,10 +59,9 @@ def test_clip_in_numpy_is_clip_in_torch(shared, tmp_path, quick):
     encoder = clip_encoder(shared, quick=quick)
     assert export_text(export_clip(encoder), encoder.spec, tmp_path) > 0.999999
     found = RuntimeEncoder.load(tmp_path)
-    texts = [text for text in SENTENCES if text]
-    wanted = encoder.encode_texts(texts)
-    np.testing.assert_allclose(found.encode_texts(texts), wanted, atol=2e-6)
-    other = clip_encoder(shared, quick=not quick).encode_texts(texts)
+    wanted = encoder.encode_texts(SENTENCES)
+    np.testing.assert_allclose(found.encode_texts(SENTENCES), wanted, atol=2e-6)
+    other = clip_encoder(shared, quick=not quick).encode_texts(SENTENCES)
     assert np.abs(other - wanted).max() > 1e-3  # or the activation had no part in it
     assert found.unknown_words("zeppelin") == ()
     with pytest.raises(QueryError, match="the question is empty"):
@@ -74,9 +80,7 @@ def test_the_starters_text_in_numpy_is_that_in_torch(tmp_path):
 
 @given(texts=st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=20), max_size=30))
 def test_a_sentence_does_not_depend_on_its_neighbours(texts):
-    towers, words = starter_towers()
-    export = export_compact(towers.text, words)
-    encoder = _numpy_encoder(export)
+    encoder = RuntimeEncoder.load(shared_starter())
     sentences = [" ".join(one) for one in texts if set(one) - {"a", "the", "many"}]
     together = encoder.encode_texts(sentences)
     assert together.shape == (len(sentences), 32)
@@ -86,17 +90,59 @@ def test_a_sentence_does_not_depend_on_its_neighbours(texts):
         np.testing.assert_allclose(row, encoder.encode_texts([text])[0], atol=2e-6)
 
 
-_KEPT: dict[str, RuntimeEncoder] = {}
+def test_an_export_with_the_other_activation_is_refused(shared, tmp_path):
+    export = export_clip(clip_encoder(shared))
+    shape = replace(export.shape, activation="quickgelu")
+    with pytest.raises(EncoderError, match=r"differ from torch's: cosine .* at least 0.99999"):
+        export_text(replace(export, shape=shape), clip_encoder(shared).spec, tmp_path)
+    assert not (tmp_path / "encoder.json").exists()
 
 
-def _numpy_encoder(export):
-    if "encoder" not in _KEPT:
-        import tempfile
+HOSTILE = {
+    "context_length": [float("inf"), 0, -5, 10**12, 2.5, True, "77"],
+    "text": [{"layers": 1.5}, {"heads": 2.5}, {"heads": 3}, {"heads": 10**9}, {"layers": 9}],
+    "files": [{"../../x": {"bytes": 1, "sha256": "", "sample": ""}}, {"text.safetensors": 3}],
+    "spec": [{"name": "evil\x1b]0;x\x07\nError: fake"}, {"dim": 1e9}, {"dim": 31}, {"licence": 3}],
+    "tokenizer": ["words", "runes"],
+}
 
-        folder = tempfile.mkdtemp(prefix="georclip-text-")
-        export_text(export, starter_spec(weights_sha256="ab" * 32), folder)
-        _KEPT["encoder"] = RuntimeEncoder.load(folder)
-    return _KEPT["encoder"]
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, vs in HOSTILE.items() for v in vs])
+def test_a_hostile_record_ends_in_one_line(shared, tmp_path, key, value):
+    encoder = clip_encoder(shared)
+    export_text(export_clip(encoder), encoder.spec, tmp_path)
+    path = tmp_path / "encoder.json"
+    content = json.loads(path.read_text())
+    content[key] = content[key] | value if isinstance(value, dict) else value
+    path.write_text(json.dumps(content))
+    with pytest.raises((EncoderError, QueryError)) as caught:
+        RuntimeEncoder.load(tmp_path).encode_texts(["a harbor with ships " * 40])
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("odd", ["bf16", "short table", "wide norm", "none", "nested"])
+def test_a_hostile_tower_ends_in_one_line(shared, tmp_path, odd):
+    encoder = clip_encoder(shared)
+    export = export_clip(encoder)
+    export_text(export, encoder.spec, tmp_path)
+    weights = dict(export.weights)
+    if odd == "bf16":
+        weights = {name: value.bfloat16() for name, value in weights.items()}
+    elif odd == "short table":
+        weights["words"] = weights["words"][:100]
+    elif odd == "wide norm":
+        weights["norm.weight"] = torch.ones(33)
+    elif odd == "none":
+        weights = {"words": weights["words"]}
+    names = replace(export, weights=weights).write(tmp_path)
+    write_bundle(
+        tmp_path, spec=encoder.spec, tokenizer="clip", context_length=77, text=export.shape,
+        names=names,
+    )  # fmt: skip
+    if odd == "nested":
+        (tmp_path / "encoder.json").write_text("[" * 100_000)
+    with pytest.raises(EncoderError):
+        RuntimeEncoder.load(tmp_path).encode_texts(["a harbor"])
 
 
 def test_what_is_not_built_as_clip_is_refused(shared):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,18 +111,28 @@ def export(
     """
     from georclip.errors import ExportError
 
-    if output.exists() and any(output.iterdir()):
-        raise ExportError(f"{output} is not empty: name a new folder")
-    from georclip.encoders.loading import load_encoder, require_torch
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise ExportError(f"{output} is in the way: name a new folder")
+    from georclip.encoders.loading import STARTER_FOLDER, load_encoder, require_torch
+    from georclip.encoders.registry import STARTER
 
+    if name == STARTER and weights is None:
+        raise ExportError(f"{STARTER} is exported already: copy {STARTER_FOLDER}")
     require_torch(name)
     encoder = load_encoder(name, weights=weights, activation=activation, device="cpu")
     from georclip.encoders.exporting import export_text, export_towers, image_of, text_of
 
-    if text_only:
-        lowest = export_text(text_of(encoder), encoder.spec, output)
-    else:
-        lowest = export_towers(image_of(encoder), text_of(encoder), encoder.spec, output)
+    made = output.with_name(f"{output.name}.partial")
+    try:
+        if text_only:
+            lowest = export_text(text_of(encoder), encoder.spec, made)
+        else:
+            lowest = export_towers(image_of(encoder), text_of(encoder), encoder.spec, made)
+        made.replace(output)
+    except OSError as error:
+        raise ExportError(f"{output} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
     click.echo(output)
     click.echo(f"cosine to torch's embeddings: at least {lowest:.5f}", err=True)
 

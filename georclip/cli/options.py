@@ -137,7 +137,8 @@ def weights_option(command: Command) -> Command:
     return click.option(
         "--weights",
         type=click.Path(path_type=Path),
-        help="A local checkpoint (.pt or .safetensors) instead of a model's own weights.",
+        help="A local checkpoint (.pt or .safetensors) instead of a model's own weights, or a "
+        "folder that georclip models export made.",
     )(command)
 
 

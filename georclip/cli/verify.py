@@ -23,7 +23,7 @@ def verify(context: click.Context, index_path: Path, full: bool) -> None:
       georclip verify
       georclip verify --full -i my-index
     """
-    from georclip.index.store import verify_index
+    from georclip.api import verify_index
 
     findings = verify_index(index_path, full=full)
     for finding in findings:

@@ -42,6 +42,10 @@ class BpeTokenizer:
         self._start = 2 * _BYTES + len(merges)
         self.context_length = context_length
 
+    def __len__(self) -> int:
+        """Number of ids."""
+        return self._start + 2
+
     @classmethod
     def load(cls, path: Path, *, context_length: int) -> BpeTokenizer:
         """Read merges, one a line.

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -31,7 +32,11 @@ IMAGE_FILES = ("image.xml", "image.bin")
 TEXT_FILE = "text.safetensors"
 _CHUNK_BYTES = 1 << 20
 _DIGESTED_BYTES = 32 << 20
-"""Larger files are told by their size alone when they are used: a digest takes too long."""
+"""Of larger files a sample is compared when they are used: a whole digest takes too long."""
+_SAMPLES, _SAMPLE_BYTES = 16, 1 << 16
+_NAMES = frozenset({*IMAGE_FILES, TEXT_FILE, VOCABULARY_FILE})
+_NEEDED = frozenset({TEXT_FILE, VOCABULARY_FILE})
+_TEXT_LETTERS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +46,17 @@ class FileRecord:
     Attributes:
         bytes: Its size.
         sha256: Hex digest.
+        sample: Hex digest of parts of it, spread evenly.
     """
 
     bytes: int
     sha256: str
+    sample: str
+
+    def __post_init__(self) -> None:
+        _whole(self.bytes, 0, 1 << 40)
+        if not isinstance(self.sha256, str) or not isinstance(self.sample, str):
+            raise TypeError("a digest is a text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +76,10 @@ class TextShape:
     activation: Literal["gelu", "quickgelu"]
 
     def __post_init__(self) -> None:
-        kinds = self.pooling in ("end", "mean") and self.activation in ("gelu", "quickgelu")
-        if not kinds or min(self.layers, self.heads) < 1:
-            raise ValueError(f"no text tower is known of the shape {self}")
+        if self.pooling not in ("end", "mean") or self.activation not in ("gelu", "quickgelu"):
+            raise ValueError(f"no text tower is known with {self.pooling!r}, {self.activation!r}")
+        _whole(self.layers, 1, 128)
+        _whole(self.heads, 1, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +115,10 @@ class Bundle:
         """
         for name, record in self.files.items():
             path = self.folder / name
-            found = path.stat().st_size if path.is_file() else None
+            try:
+                found = path.stat().st_size if path.is_file() else None
+            except OSError as error:
+                raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
             if found != record.bytes:
                 state = "missing" if found is None else f"{found} bytes, not {record.bytes}"
                 raise EncoderError(f"{path} is {state}; {_REMEDY}")
@@ -110,7 +126,8 @@ class Bundle:
     def check_digests(self, names: tuple[str, ...]) -> None:
         """Compare the content of some files with the record (about 1 ms a MB).
 
-        Files of more than 32 MB are left out.
+        Of files of more than 32 MB a sixteenth of a MB is read in sixteen places: that tells
+        whether they were written whole.
 
         Raises:
             EncoderError: A file does not hold what was written.
@@ -120,13 +137,50 @@ class Bundle:
             record = self.files.get(name)
             if record is None:
                 raise EncoderError(f"{self.folder / CONFIG_FILE} does not list {name}; {_REMEDY}")
-            if record.bytes > _DIGESTED_BYTES:
-                continue
-            if file_sha256(path) != record.sha256:
+            large = record.bytes > _DIGESTED_BYTES
+            if large and _sample(path) != record.sample:
+                raise EncoderError(f"{path} is damaged (a sample of it differs); {_REMEDY}")
+            if not large and file_sha256(path) != record.sha256:
                 raise EncoderError(f"{path} is damaged (its SHA-256 differs); {_REMEDY}")
+
+    def check_whole(self) -> None:
+        """Read every byte.
+
+        Raises:
+            EncoderError: A file does not hold what was written.
+        """
+        self.check_sizes()
+        for name, record in self.files.items():
+            if file_sha256(self.folder / name) != record.sha256:
+                raise EncoderError(f"{self.folder / name} is damaged (its SHA-256 differs)")
 
 
 _REMEDY = "reinstall georclip, or export the model again"
+
+
+def _sample(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        last = max(path.stat().st_size - _SAMPLE_BYTES, 0)
+        with path.open("rb") as stream:
+            for number in range(_SAMPLES):
+                stream.seek(last * number // (_SAMPLES - 1))
+                digest.update(stream.read(_SAMPLE_BYTES))
+    except OSError as error:
+        raise EncoderError(f"{path} cannot be read: {error.strerror or error}") from error
+    return digest.hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file to the disk itself, so that no record of it outlives it.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    with path.open("wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def file_sha256(path: Path) -> str:
@@ -165,7 +219,11 @@ def write_bundle(
         names: Files to record.
     """
     files = {
-        name: FileRecord(bytes=(folder / name).stat().st_size, sha256=file_sha256(folder / name))
+        name: FileRecord(
+            bytes=(folder / name).stat().st_size,
+            sha256=file_sha256(folder / name),
+            sample=_sample(folder / name),
+        )
         for name in names
     }
     config = {
@@ -177,7 +235,7 @@ def write_bundle(
         "files": {name: asdict(record) for name, record in files.items()},
     }
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
-    (folder / CONFIG_FILE).write_text(content, encoding="utf-8")
+    write_file(folder / CONFIG_FILE, content.encode())
     return Bundle(
         folder=folder,
         spec=spec,
@@ -199,23 +257,25 @@ def read_bundle(folder: Path) -> Bundle:
         config = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise EncoderError(f"{folder} holds no encoder: {CONFIG_FILE} is missing") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise EncoderError(f"{path} cannot be read: {error}; {_REMEDY}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else None
-        raise EncoderError(
-            f"{path} is of format {found}, this georclip reads {FORMAT}: update georclip"
-        )
+        older = isinstance(found, int) and found < FORMAT
+        what = "export the model again" if older else "update georclip"
+        raise EncoderError(f"{path} is of format {found}, this georclip reads {FORMAT}: {what}")
     try:
+        if not _NEEDED <= config["files"].keys() <= _NAMES:
+            raise ValueError("it lists other files than towers have")
         return Bundle(
             folder=folder,
             spec=spec_from_json(config["spec"]),
             tokenizer=_tokenizer_kind(config["tokenizer"]),
-            context_length=int(config["context_length"]),
+            context_length=_whole(config["context_length"], 2, 4096),
             text=TextShape(**config["text"]),
             files={name: FileRecord(**record) for name, record in config["files"].items()},
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise EncoderError(f"{path} cannot be understood: {error}; {_REMEDY}") from error
 
 
@@ -227,7 +287,24 @@ def spec_from_json(values: dict[str, Any]) -> EncoderSpec:
         for key, value in values.items()
         if key in known
     }
+    for key in ("name", "architecture", "activation", "weights_sha256", "licence"):
+        text = kept[key]
+        if not isinstance(text, str) or not text.isprintable() or len(text) > _TEXT_LETTERS:
+            raise ValueError(f"its {key} is no line of text")
+    _whole(kept["dim"], 1, 1 << 16)
+    _whole(kept["image_size_px"], 1, 1 << 16)
     return EncoderSpec(**kept)
+
+
+def _whole(value: object, low: int, high: int) -> int:
+    """A whole number within limits.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{value!r} is no whole number from {low} to {high}")
+    return value
 
 
 def _tokenizer_kind(kind: str) -> TokenizerKind:

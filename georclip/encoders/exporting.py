@@ -72,7 +72,7 @@ def export_towers(
     _export(image_tower, images[:2], target / IMAGE_FILES[0])
     encoder, lowest = _finish(target, text, spec, IMAGE_FILES)
     of_images = _lowest(encoder.encode_images(pixels), wanted)
-    return _checked(float(np.min([lowest, of_images])), target)  # NaN stays
+    return min(lowest, _checked(of_images, MIN_COSINE, target))
 
 
 def export_text(text: TextExport, spec: EncoderSpec, folder: Path | str) -> float:
@@ -90,8 +90,7 @@ def export_text(text: TextExport, spec: EncoderSpec, folder: Path | str) -> floa
         EncoderError: The tower differs from torch's.
     """
     target = _made(folder)
-    _, lowest = _finish(target, text, spec, ())
-    return _checked(lowest, target)
+    return _finish(target, text, spec, ())[1]
 
 
 def image_of(encoder: Encoder) -> torch.nn.Module:
@@ -104,7 +103,7 @@ def image_of(encoder: Encoder) -> torch.nn.Module:
         return _ClipImages(encoder.model)
     if isinstance(encoder, TorchCompactEncoder):
         return encoder.towers.image
-    raise EncoderError(f"{encoder.spec.name} is exported already: copy its folder")
+    raise EncoderError(_not_in_torch(encoder))
 
 
 def text_of(encoder: Encoder) -> TextExport:
@@ -117,7 +116,13 @@ def text_of(encoder: Encoder) -> TextExport:
         return export_clip(encoder)
     if isinstance(encoder, TorchCompactEncoder):
         return export_compact(encoder.towers.text, encoder.tokenizer)
-    raise EncoderError(f"{encoder.spec.name} is exported already: copy its folder")
+    raise EncoderError(_not_in_torch(encoder))
+
+
+def _not_in_torch(encoder: Encoder) -> str:
+    if isinstance(encoder, RuntimeEncoder):
+        return f"{encoder.spec.name} is exported already: copy {encoder.bundle.folder}"
+    return f"{encoder.spec.name} is of a kind that cannot be exported"
 
 
 class _ClipImages(torch.nn.Module):
@@ -158,18 +163,19 @@ def _finish(
         names=names,
     )
     encoder = RuntimeEncoder.load(target)
-    return encoder, _lowest(encoder.encode_texts(text.sentences), wanted)
+    lowest = _lowest(encoder.encode_texts(text.sentences), wanted)
+    return encoder, _checked(lowest, text.least_cosine, target)
 
 
 def _lowest(found: npt.NDArray[np.float32], wanted: npt.NDArray[np.float32]) -> float:
     return float((found * unit_rows(wanted)).sum(axis=1).min())
 
 
-def _checked(lowest: float, target: Path) -> float:
-    if not lowest >= MIN_COSINE:  # NaN too
+def _checked(lowest: float, wanted: float, target: Path) -> float:
+    if not lowest >= wanted:  # NaN too
         (target / CONFIG_FILE).unlink()
         raise EncoderError(
-            f"exported towers differ from torch's: cosine {lowest:.5f}, at least {MIN_COSINE} "
+            f"exported towers differ from torch's: cosine {lowest:.6f}, at least {wanted} "
             f"is wanted; {target} was left without {CONFIG_FILE}"
         )
     return lowest

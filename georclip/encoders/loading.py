@@ -52,7 +52,7 @@ def load_encoder(
     Raises:
         EncoderError: It cannot be loaded; the message says what to do.
     """
-    _check_choices(activation, device)
+    check_choices(activation, device)
     if weights is not None:
         encoder = _load_local(Path(weights), model, activation, device, batch_size)
     else:
@@ -84,7 +84,7 @@ def load_for_index(
         EncoderMismatchError: What is here has other weights than those that made the index.
         EncoderError: It cannot be loaded here; the message says what is missing.
     """
-    _check_choices(None, device)
+    check_choices(None, device)
     if weights is not None:
         path = Path(weights)
     elif spec.name == STARTER:
@@ -158,6 +158,14 @@ def _load_local(
     """An encoder from a person's own file or folder."""
     encoder: Encoder
     if path.is_dir():
+        if path.resolve().name == STARTER:
+            raise EncoderError(f"{path} is called as georclip's own model is: rename the folder")
+        from georclip.encoders.bundle import read_bundle
+
+        if not read_bundle(path).has_images:  # before an index is made that nothing can be put into
+            raise EncoderError(
+                f"{path} holds a text tower alone: it answers questions, and embeds no picture"
+            )
         encoder = _load_bundle(path, device, name=path.resolve().name)
         sha256 = encoder.spec.weights_sha256
     else:
@@ -288,7 +296,12 @@ def _require_file(path: Path) -> None:
         raise EncoderError(f"there are no weights at {path}")
 
 
-def _check_choices(activation: str | None, device: str) -> None:
+def check_choices(activation: str | None, device: str) -> None:
+    """Check what a person said.
+
+    Raises:
+        EncoderError: There is no such activation or device.
+    """
     if activation is not None and activation not in ACTIVATIONS:
         raise EncoderError(f"an activation is one of {', '.join(ACTIVATIONS)}, not {activation!r}")
     if device not in DEVICES:

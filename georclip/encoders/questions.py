@@ -6,9 +6,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from georclip.encoders.loading import load_for_index, torch_is_here
-from georclip.encoders.registry import STARTER
+from georclip.encoders.loading import check_choices, load_for_index, torch_is_here
+from georclip.encoders.registry import MODELS, STARTER
 from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
+from georclip.encoders.weights import recall_checkpoint
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
@@ -38,22 +39,26 @@ def load_for_questions(
         EncoderError: There is neither an exported text tower nor torch; the message says what to
             do, in one line.
     """
-    if weights is not None or spec.name == STARTER:
+    check_choices(None, device)
+    if weights is not None or spec.name == STARTER or device == "cuda":
         return load_for_index(spec, weights=weights, device=device)
     found = find_text_tower(spec, beside, text_folder(spec))
     if found is not None:
         return found
+    folder = recall_checkpoint(spec.weights_sha256)
+    if folder is not None and folder.is_dir():
+        return load_for_index(spec, device=device)
     if not torch_is_here():
         raise EncoderError(
             f"questions to an index made with {spec.name} need its text tower, which is not here: "
-            f"where torch is, say georclip models export {spec.name} -o DIR and here georclip "
-            "search --weights DIR, or make the index there with georclip index --portable"
+            f"where torch is, say georclip models export {_exported_as(spec)} -o DIR, and here "
+            "georclip search --weights DIR; or make the index there with georclip index --portable"
         )
+    _log.info("%s is asked by way of torch, which takes seconds", spec.name)
     encoder = load_for_index(spec, device=device)
-    _log.info(
-        "%s is asked by way of torch, which takes seconds; its text tower is exported for the "
-        "next question",
-        spec.name,
-    )
     keep_text_tower(encoder)
     return encoder
+
+
+def _exported_as(spec: EncoderSpec) -> str:
+    return spec.name if spec.name in MODELS else f"{spec.architecture} --weights {spec.name}"

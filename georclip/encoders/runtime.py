@@ -53,7 +53,8 @@ class RuntimeEncoder:
     def load(cls, folder: Path | str, *, name: str | None = None) -> RuntimeEncoder:
         """Open a folder of exported towers.
 
-        File sizes are compared with the record now, digests when a tower is first used.
+        File sizes are compared with the record now, digests when a tower is first used (of large
+        files those of a sample).
 
         Args:
             folder: What `exporting.export_towers` wrote.
@@ -134,7 +135,8 @@ class RuntimeEncoder:
             raise QueryError("the question is empty: say in words what to look for")
         if isinstance(self._tokenizer, WordTokenizer):
             return word_ids(text, self._tokenizer)
-        return self._tokenizer.ids(text)
+        ids = self._tokenizer.ids(text)
+        return ids[: int(ids.argmax()) + 1]  # a sentence ends at its first mark of the end
 
     @cached_property
     def _tokenizer(self) -> WordTokenizer | BpeTokenizer:
@@ -149,7 +151,21 @@ class RuntimeEncoder:
     @cached_property
     def _text_tower(self) -> TextTower:
         self._bundle.check_digests((TEXT_FILE,))
-        return TextTower(self._bundle.folder / TEXT_FILE, self._bundle.text)
+        return TextTower(
+            self._bundle.folder / TEXT_FILE,
+            self._bundle.text,
+            ids=len(self._tokenizer),
+            words=self._bundle.context_length,
+            dim=self.spec.dim,
+        )
+
+    def check_texts(self) -> None:
+        """Look at all that a question needs, without reading the weights.
+
+        Raises:
+            EncoderError: Something is missing, damaged, or of another tower.
+        """
+        assert self._text_tower is not None
 
     @cached_property
     def _image_queue(self) -> ov.AsyncInferQueue:

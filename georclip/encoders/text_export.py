@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from georclip.encoders.bundle import (
@@ -17,6 +17,7 @@ from georclip.encoders.bundle import (
     VOCABULARY_FILE,
     TextShape,
     TokenizerKind,
+    write_file,
 )
 from georclip.encoders.compact_text import TextTower as CompactText
 from georclip.encoders.words import WordTokenizer
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from georclip.encoders.clip import OpenClipEncoder
     from georclip.encoders.text_tower import Rows
 
+MIN_COSINE_HALF = 0.999
+"""Between torch's embeddings and those of weights that are stored as fp16."""
+MIN_COSINE_FULL = 0.99999
+"""The same for float32. GELU and its quick fit are as near as 0.9996, and must not pass."""
 _SEED = 20240229
 _CHECKED = 16
 _CHECKED_WORDS = (
@@ -44,7 +49,9 @@ class TextExport:
         tokenizer: How sentences become ids.
         vocabulary: Its words, or its merges.
         context_length: Most ids in a sentence.
-        embed: Sentences to vectors, (sentences, dim), by torch: what the file is checked against.
+        embed: Sentences to vectors, (sentences, dim), by torch in float32: what the file is
+            checked against.
+        least_cosine: To what `embed` gives, at least.
         sentences: To check it on.
     """
 
@@ -54,14 +61,18 @@ class TextExport:
     vocabulary: tuple[str, ...]
     context_length: int
     embed: Callable[[Sequence[str]], Rows]
+    least_cosine: float
     sentences: tuple[str, ...]
 
     def write(self, folder: Path) -> tuple[str, ...]:
-        """Write weights and vocabulary; returns the names of the files."""
+        """Write weights and vocabulary; returns the names of the files.
+
+        Raises:
+            OSError: They cannot be written.
+        """
         kept = {name: value.detach().cpu().contiguous() for name, value in self.weights.items()}
-        save_file(kept, folder / TEXT_FILE)
-        text = "\n".join(self.vocabulary) + "\n"
-        (folder / VOCABULARY_FILE).write_text(text, encoding="utf-8")
+        write_file(folder / TEXT_FILE, save(kept))
+        write_file(folder / VOCABULARY_FILE, ("\n".join(self.vocabulary) + "\n").encode())
         return TEXT_FILE, VOCABULARY_FILE
 
 
@@ -102,6 +113,7 @@ def export_compact(tower: CompactText, tokenizer: WordTokenizer) -> TextExport:
         vocabulary=tokenizer.words,
         context_length=tokenizer.context_length,
         embed=embed,
+        least_cosine=MIN_COSINE_HALF,
         sentences=_sentences(known),
     )
 
@@ -117,6 +129,19 @@ def export_clip(encoder: OpenClipEncoder) -> TextExport:
     if odd:
         raise EncoderError(f"the text tower of {encoder.spec.architecture} has {odd}")
     state = {name: value.float() for name, value in model.state_dict().items()}
+
+    def embed(sentences: Sequence[str]) -> Rows:
+        """In float32, also where the encoder itself takes fewer digits."""
+        ids = tokenizer.ids(list(sentences)).to(state["positional_embedding"].device)
+        before = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            with torch.inference_mode():
+                rows: Rows = model.encode_text(ids).float().cpu().numpy()
+        finally:
+            torch.set_float32_matmul_precision(before)
+        return rows
+
     blocks = model.transformer.resblocks
     projection = state["text_projection"].T  # (dim, width)
     weights = {
@@ -149,7 +174,8 @@ def export_clip(encoder: OpenClipEncoder) -> TextExport:
         tokenizer="clip",
         vocabulary=tokenizer.merges(),
         context_length=tokenizer.context_length,
-        embed=encoder.encode_texts,
+        embed=embed,
+        least_cosine=MIN_COSINE_FULL,
         sentences=_sentences(_CHECKED_WORDS),
     )
 

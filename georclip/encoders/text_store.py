@@ -10,6 +10,8 @@ import json
 import logging
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +24,7 @@ from georclip.encoders.bundle import (
     Bundle,
     read_bundle,
     write_bundle,
+    write_file,
 )
 from georclip.encoders.cache import cache_folder
 from georclip.encoders.runtime import RuntimeEncoder
@@ -31,13 +34,14 @@ from georclip.values import EncoderSpec
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
 
+_NEW = ".new-"
+_LEFT_S = 86_400
 _log = logging.getLogger("georclip")
 
 
 def text_folder(spec: EncoderSpec) -> Path:
     """Where the user's cache keeps the text tower of a model; it may not be there."""
-    made_by = [FORMAT, spec.weights_sha256, spec.architecture, spec.activation]
-    key = hashlib.sha256(json.dumps(made_by).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FORMAT, *_identity(spec)]).encode()).hexdigest()
     return cache_folder() / "text-towers" / key[:32]
 
 
@@ -55,68 +59,84 @@ def find_text_tower(spec: EncoderSpec, *places: Path) -> RuntimeEncoder | None:
         try:
             bundle = read_bundle(place)
             bundle.check_sizes()
+            if _identity(bundle.spec) != _identity(spec):
+                raise EncoderError(f"{place} holds the text tower of another model")
+            encoder = RuntimeEncoder(replace(bundle, spec=spec))
+            encoder.check_texts()
         except EncoderError as error:
-            _log.warning("%s", error)
+            _log.warning("a text tower is passed over: %s", error)
             continue
-        if is_same(bundle.spec, spec):
-            return RuntimeEncoder(replace(bundle, spec=spec))
-        _log.warning("%s holds the text tower of another model, %s", place, bundle.spec.name)
+        return encoder
     return None
 
 
-def is_same(one: EncoderSpec, other: EncoderSpec) -> bool:
-    """Whether two specs give equal vectors: names, licences and ground sizes decide none."""
-    named = replace(one, name=other.name, licence=other.licence)
-    return replace(named, ground_size_m=other.ground_size_m) == other
-
-
 def keep_text_tower(encoder: Encoder) -> None:
-    """Put the text tower of an encoder into the user's cache, unless it is there.
+    """Put the text tower of an encoder that lives in torch into the user's cache.
 
-    It is there whole or not at all. Where it cannot be had, that is said, and questions go on
-    needing torch.
+    One that is there stays. It is there whole or not at all. Where it cannot be had, that is said,
+    and questions go on needing torch. What was exported elsewhere is not put there: its digest is
+    only what its folder says.
     """
-    folder = text_folder(encoder.spec)
-    if find_text_tower(encoder.spec, folder) is not None:
+    spec = encoder.spec
+    folder = text_folder(spec)
+    if isinstance(encoder, RuntimeEncoder) or find_text_tower(spec, folder) is not None:
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as scratch:
+        _sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_NEW) as scratch:
             made = Path(scratch) / folder.name
             write_text_tower(encoder, made)
-            if folder.exists():
-                shutil.rmtree(folder)
-            made.replace(folder)
-    except (EncoderError, OSError) as error:
-        _log.warning(
-            "the text tower of %s was not exported (%s): questions need torch, and its time",
-            encoder.spec.name, error,
-        )  # fmt: skip
-        return
-    _log.info("the text tower of %s is exported: questions need no torch", encoder.spec.name)
+            if find_text_tower(spec, folder) is None:  # nor has another process made it meanwhile
+                if folder.exists():
+                    folder.replace(Path(scratch) / "damaged")
+                made.replace(folder)
+    except (EncoderError, OSError, RuntimeError, MemoryError, ImportError) as error:
+        if find_text_tower(spec, folder) is None:
+            why = str(error).strip() or type(error).__name__
+            _log.warning(
+                "the text tower of %s was not exported (%s): questions need torch, and its time",
+                spec.name, why.splitlines()[0],
+            )  # fmt: skip
+            return
+    _log.info("the text tower of %s is exported: questions need no torch", spec.name)
 
 
 def write_text_tower(encoder: Encoder, folder: Path) -> None:
     """Write the text tower of an encoder into a folder; what is half-written is no encoder.
 
     Raises:
-        EncoderError: It is of a kind that cannot be exported.
-        OSError: The folder cannot be written.
+        EncoderError: It is of a kind that cannot be exported, or the folder cannot be written.
     """
-    if isinstance(encoder, RuntimeEncoder):
-        _copy(encoder.bundle, folder)
-        return
-    from georclip.encoders.exporting import export_text, text_of
+    try:
+        if isinstance(encoder, RuntimeEncoder):
+            _copy(encoder.bundle, folder)
+            return
+        from georclip.encoders.exporting import export_text, text_of
 
-    export_text(text_of(encoder), encoder.spec, folder)
+        export_text(text_of(encoder), encoder.spec, folder)
+    except OSError as error:
+        raise EncoderError(
+            f"the text tower of {encoder.spec.name} cannot be written to {folder}: "
+            f"{error.strerror or error}"
+        ) from error
+
+
+def _identity(spec: EncoderSpec) -> tuple[str, str, str, int]:
+    """What decides the vectors of sentences."""
+    return spec.weights_sha256, spec.architecture, spec.activation, spec.dim
 
 
 def _copy(bundle: Bundle, folder: Path) -> None:
-    """Carry the text tower of exported towers to another folder."""
+    """Carry the text tower of exported towers to another folder, as it was written."""
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG_FILE).unlink(missing_ok=True)
     names = (TEXT_FILE, VOCABULARY_FILE)
     for name in names:
-        shutil.copyfile(bundle.folder / name, folder / name)
+        content = (bundle.folder / name).read_bytes()
+        if hashlib.sha256(content).hexdigest() != bundle.files[name].sha256:
+            raise EncoderError(f"{bundle.folder / name} is damaged (its SHA-256 differs)")
+        write_file(folder / name, content)
     write_bundle(
         folder,
         spec=bundle.spec,
@@ -125,3 +145,11 @@ def _copy(bundle: Bundle, folder: Path) -> None:
         text=bundle.text,
         names=names,
     )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what exports that were killed have left."""
+    for left in folder.glob(f"{_NEW}*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_S:
+                shutil.rmtree(left, ignore_errors=True)

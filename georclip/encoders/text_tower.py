@@ -58,15 +58,18 @@ class _Layer:
 class TextTower:
     """A text tower over a file of weights, which are read when they are first needed."""
 
-    def __init__(self, path: Path, shape: TextShape) -> None:
-        """Take a file.
+    def __init__(self, path: Path, shape: TextShape, *, ids: int, words: int, dim: int) -> None:
+        """Take a file, and look at what it says that it holds.
 
         Args:
             path: .safetensors, as `text_export` writes it.
             shape: Of the tower in it.
+            ids: Different ids that sentences have.
+            words: Most ids of a sentence.
+            dim: Length of an embedding.
 
         Raises:
-            EncoderError: It cannot be read.
+            EncoderError: It cannot be read, or holds another tower.
         """
         self._path = path
         self._shape = shape
@@ -75,10 +78,22 @@ class TextTower:
         )
         try:
             opened: Any = safe_open(path, framework="numpy")
-            self._words, self._places = opened.get_slice("words"), opened.get_slice("places")
-        except (OSError, SafetensorError) as error:
+            held = {name: opened.get_slice(name) for name in opened.keys()}
+            sizes = {name: tuple(one.get_shape()) for name, one in held.items()}
+            kinds = {one.get_dtype() for one in held.values()}
+            width = sizes["words"][1]
+            rows = (max(ids, sizes["words"][0]), max(words, sizes["places"][0]))
+            wanted: dict[str, tuple[int, ...]] = {
+                "words": (rows[0], width), "places": (rows[1], width),
+            }  # fmt: skip
+            wanted |= _sizes(shape, width, dim, hidden=sizes["layers.0.widen.bias"][0])
+        except (OSError, SafetensorError, LookupError) as error:
             raise EncoderError(f"cannot read the text tower {path}: {error}") from error
+        if sizes != wanted or not kinds <= {"F16", "F32"} or width % shape.heads:
+            odd = sorted(name for name in sizes | wanted if sizes.get(name) != wanted.get(name))
+            raise EncoderError(f"{path} holds another text tower than it says ({odd[:1] or kinds})")
         self._file = opened
+        self._words, self._places = held["words"], held["places"]
 
     def embed(self, sentences: list[npt.NDArray[np.int64]]) -> Rows:
         """Embed sentences.
@@ -91,12 +106,13 @@ class TextTower:
         """
         distinct = {ids.tobytes(): ids for ids in sentences}  # equal ones, equal vectors
         rows: dict[bytes, Rows] = {}
-        for _, alike in groupby(sorted(distinct, key=len), key=len):
-            keys = list(alike)
-            for start in range(0, len(keys), _PART):
-                part = keys[start : start + _PART]
-                found = self._embed_alike(np.stack([distinct[key] for key in part]))
-                rows.update(zip(part, unit_rows(found), strict=True))
+        with np.errstate(over="ignore"):  # of large values, whose limits are right
+            for _, alike in groupby(sorted(distinct, key=len), key=len):
+                keys = list(alike)
+                for start in range(0, len(keys), _PART):
+                    part = keys[start : start + _PART]
+                    found = self._embed_alike(np.stack([distinct[key] for key in part]))
+                    rows.update(zip(part, unit_rows(found), strict=True))
         return np.stack([rows[ids.tobytes()] for ids in sentences])
 
     def _embed_alike(self, ids: npt.NDArray[np.int64]) -> Rows:
@@ -166,6 +182,26 @@ class TextTower:
         except SafetensorError as error:
             raise EncoderError(f"the text tower {self._path} is damaged: {error}") from error
         return np.asarray(found, dtype=np.float32)
+
+
+def _sizes(shape: TextShape, width: int, dim: int, *, hidden: int) -> dict[str, tuple[int, ...]]:
+    """The shapes of all weights but the tables of words and places."""
+    found: dict[str, tuple[int, ...]] = {
+        "norm.weight": (width,), "norm.bias": (width,),
+        "projection.weight": (dim, width), "projection.bias": (dim,),
+    }  # fmt: skip
+    for number in range(shape.layers):
+        for name, out, into in (
+            ("query_key_value", 3 * width, width),
+            ("merge", width, width),
+            ("widen", hidden, width),
+            ("narrow", width, hidden),
+        ):
+            found[f"layers.{number}.{name}.weight"] = (out, into)
+            found[f"layers.{number}.{name}.bias"] = (out,)
+        for name in ("norm_attention", "norm_mlp"):
+            found |= {f"layers.{number}.{name}.{part}": (width,) for part in ("weight", "bias")}
+    return found
 
 
 def linear(rows: Rows, layer: _Affine) -> Rows:
