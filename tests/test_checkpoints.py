@@ -8,13 +8,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from georclip.encoders.bundle import file_sha256
 from georclip.encoders.checkpoints import (
     CheckpointMetadata,
     detect_architecture,
     read_checkpoint,
     read_metadata,
 )
+from georclip.encoders.file_records import file_sha256
 from georclip.errors import EncoderError
 from tests.helpers_encoders import tiny_model
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from georclip.api import create_index, open_index
 from georclip.cli.main import cli
-from georclip.encoders import bundle, text_store
+from georclip.encoders import file_records, text_store
 from georclip.encoders.loading import load_encoder
 from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
 from georclip.errors import EncoderError, EncoderMismatchError
@@ -153,7 +153,7 @@ def test_a_damaged_tower_is_named_passed_over_and_made_anew(
     elif how == "flipped":
         flip_a_byte(tower)
     else:  # as after a power cut, in a file that is too large for a digest
-        monkeypatch.setattr(bundle, "_DIGESTED_BYTES", 1000)
+        monkeypatch.setattr(file_records, "_DIGESTED_BYTES", 1000)
         tower.write_bytes(tower.read_bytes()[:500_000].ljust(tower.stat().st_size, b"\0"))
     done = call(*QUESTION, "-i", folder, "--device", "cpu")
     assert done.exit_code == 0

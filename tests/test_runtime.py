@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from georclip.encoders import bundle
+from georclip.encoders import file_records
 from georclip.encoders.runtime import IMAGE_BATCH, RuntimeEncoder
 from georclip.errors import EncoderError, QueryError
 from tests.helpers_encoders import (
@@ -167,7 +167,7 @@ def test_a_file_that_is_not_what_its_record_says(folder):
     path.write_bytes(b"\xff" * path.stat().st_size)
     encoder = RuntimeEncoder.load(folder)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(bundle, "_DIGESTED_BYTES", 10)
+        patched.setattr(file_records, "_DIGESTED_BYTES", 10)
         with pytest.raises(EncoderError, match="is damaged"):
             encoder.encode_texts(["harbor"])
 

@@ -12,13 +12,12 @@ encoder.json is written last: without it the folder is no encoder.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from georclip.encoders.file_records import FileRecord, file_sha256, whole_number, write_file
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
@@ -30,33 +29,9 @@ CONFIG_FILE = "encoder.json"
 VOCABULARY_FILE = "vocabulary.txt"
 IMAGE_FILES = ("image.xml", "image.bin")
 TEXT_FILE = "text.safetensors"
-_CHUNK_BYTES = 1 << 20
-_DIGESTED_BYTES = 32 << 20
-"""Of larger files a sample is compared when they are used: a whole digest takes too long."""
-_SAMPLES, _SAMPLE_BYTES = 16, 1 << 16
 _NAMES = frozenset({*IMAGE_FILES, TEXT_FILE, VOCABULARY_FILE})
 _NEEDED = frozenset({TEXT_FILE, VOCABULARY_FILE})
 _TEXT_LETTERS = 2000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileRecord:
-    """One file of a bundle as it was written.
-
-    Attributes:
-        bytes: Its size.
-        sha256: Hex digest.
-        sample: Hex digest of parts of it, spread evenly.
-    """
-
-    bytes: int
-    sha256: str
-    sample: str
-
-    def __post_init__(self) -> None:
-        _whole(self.bytes, 0, 1 << 40)
-        if not isinstance(self.sha256, str) or not isinstance(self.sample, str):
-            raise TypeError("a digest is a text")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,8 +53,8 @@ class TextShape:
     def __post_init__(self) -> None:
         if self.pooling not in ("end", "mean") or self.activation not in ("gelu", "quickgelu"):
             raise ValueError(f"no text tower is known with {self.pooling!r}, {self.activation!r}")
-        _whole(self.layers, 1, 128)
-        _whole(self.heads, 1, 256)
+        whole_number(self.layers, 1, 128)
+        whole_number(self.heads, 1, 256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +112,9 @@ class Bundle:
             record = self.files.get(name)
             if record is None:
                 raise EncoderError(f"{self.folder / CONFIG_FILE} does not list {name}; {_REMEDY}")
-            large = record.bytes > _DIGESTED_BYTES
-            if large and _sample(path) != record.sample:
-                raise EncoderError(f"{path} is damaged (a sample of it differs); {_REMEDY}")
-            if not large and file_sha256(path) != record.sha256:
-                raise EncoderError(f"{path} is damaged (its SHA-256 differs); {_REMEDY}")
+            what = record.difference(path)
+            if what:
+                raise EncoderError(f"{path} is damaged ({what} differs); {_REMEDY}")
 
     def check_whole(self) -> None:
         """Read every byte.
@@ -156,47 +129,6 @@ class Bundle:
 
 
 _REMEDY = "reinstall georclip, or export the model again"
-
-
-def _sample(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        last = max(path.stat().st_size - _SAMPLE_BYTES, 0)
-        with path.open("rb") as stream:
-            for number in range(_SAMPLES):
-                stream.seek(last * number // (_SAMPLES - 1))
-                digest.update(stream.read(_SAMPLE_BYTES))
-    except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file to the disk itself, so that no record of it outlives it.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    with path.open("wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def file_sha256(path: Path) -> str:
-    """Hex SHA-256 of a file's content.
-
-    Raises:
-        EncoderError: It cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    except OSError as error:
-        raise EncoderError(f"{path} cannot be read: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 def write_bundle(
@@ -218,14 +150,7 @@ def write_bundle(
         text: Of the text tower.
         names: Files to record.
     """
-    files = {
-        name: FileRecord(
-            bytes=(folder / name).stat().st_size,
-            sha256=file_sha256(folder / name),
-            sample=_sample(folder / name),
-        )
-        for name in names
-    }
+    files = {name: FileRecord.of(folder / name) for name in names}
     config = {
         "format": FORMAT,
         "spec": asdict(spec),
@@ -271,7 +196,7 @@ def read_bundle(folder: Path) -> Bundle:
             folder=folder,
             spec=spec_from_json(config["spec"]),
             tokenizer=_tokenizer_kind(config["tokenizer"]),
-            context_length=_whole(config["context_length"], 2, 4096),
+            context_length=whole_number(config["context_length"], 2, 4096),
             text=TextShape(**config["text"]),
             files={name: FileRecord(**record) for name, record in config["files"].items()},
         )
@@ -291,20 +216,9 @@ def spec_from_json(values: dict[str, Any]) -> EncoderSpec:
         text = kept[key]
         if not isinstance(text, str) or not text.isprintable() or len(text) > _TEXT_LETTERS:
             raise ValueError(f"its {key} is no line of text")
-    _whole(kept["dim"], 1, 1 << 16)
-    _whole(kept["image_size_px"], 1, 1 << 16)
+    whole_number(kept["dim"], 1, 1 << 16)
+    whole_number(kept["image_size_px"], 1, 1 << 16)
     return EncoderSpec(**kept)
-
-
-def _whole(value: object, low: int, high: int) -> int:
-    """A whole number within limits.
-
-    Raises:
-        ValueError: It is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ValueError(f"{value!r} is no whole number from {low} to {high}")
-    return value
 
 
 def _tokenizer_kind(kind: str) -> TokenizerKind:

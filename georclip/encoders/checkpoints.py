@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from georclip.encoders.bundle import file_sha256
+from georclip.encoders.file_records import file_sha256
 from georclip.encoders.preprocessing import Triple
 from georclip.errors import EncoderError
 

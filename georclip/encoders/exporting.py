@@ -22,11 +22,11 @@ from georclip.encoders.bundle import (
     CONFIG_FILE,
     IMAGE_FILES,
     TEXT_FILE,
-    file_sha256,
     write_bundle,
 )
 from georclip.encoders.clip import OpenClipEncoder
 from georclip.encoders.compact import TorchCompactEncoder
+from georclip.encoders.file_records import file_sha256
 from georclip.encoders.preprocessing import preprocess, unit_rows
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.text_export import TextExport, export_clip, export_compact

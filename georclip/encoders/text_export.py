@@ -17,9 +17,9 @@ from georclip.encoders.bundle import (
     VOCABULARY_FILE,
     TextShape,
     TokenizerKind,
-    write_file,
 )
 from georclip.encoders.compact_text import TextTower as CompactText
+from georclip.encoders.file_records import write_file
 from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError
 

@@ -24,9 +24,9 @@ from georclip.encoders.bundle import (
     Bundle,
     read_bundle,
     write_bundle,
-    write_file,
 )
 from georclip.encoders.cache import cache_folder
+from georclip.encoders.file_records import write_file
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from georclip import __version__
-from georclip.encoders.bundle import file_sha256
+from georclip.encoders.file_records import file_sha256
 from georclip.training.checkpoint import EpochRecord
 from georclip.training.choosing import kept_epoch
 from georclip.training.curves import draw_curves, write_table

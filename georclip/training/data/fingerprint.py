@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from georclip.captions.records import CaptionedImage
-from georclip.encoders.bundle import file_sha256
+from georclip.encoders.file_records import file_sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from georclip.captions.records import CaptionedImage
 from georclip.encoders import registry
-from georclip.encoders.bundle import file_sha256
 from georclip.encoders.checkpoints import read_checkpoint, read_metadata
 from georclip.encoders.compact import read_compact
 from georclip.encoders.compact_shapes import ARCHITECTURES, compact_shape
+from georclip.encoders.file_records import file_sha256
 from georclip.encoders.loading import AUTO, STARTER_FOLDER
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
 from georclip.encoders.registry import BEST_COMMON, STARTER
