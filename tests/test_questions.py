@@ -265,6 +265,10 @@ def test_exported_towers_index_and_answer_without_torch(scene, weights, tmp_path
     assert not (tmp_path / "cache" / "text-towers").exists()  # whose digest is only what it says
     shutil.rmtree(carried / "encoder")
     assert without_torch(*QUESTION, "-i", carried).returncode == 0  # the folder is remembered
+    shutil.rmtree(tmp_path / "cache")
+    done = without_torch(*QUESTION, "-i", carried)
+    assert done.returncode == 1
+    assert "made with carried, a folder of exported towers" in done.stderr
 
 
 def test_a_text_tower_alone_answers_and_cannot_index(scene, weights, tmp_path):

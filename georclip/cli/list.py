@@ -21,7 +21,10 @@ def list_scenes(index_path: Path) -> None:
     from georclip.api import open_index
 
     with open_index(index_path) as index:
-        for scene in index.scenes():
+        scenes = index.scenes()
+        if not scenes:
+            click.echo(f"{index_path} holds no scenes yet", err=True)
+        for scene in scenes:
             acquired = scene.acquired.strftime("%Y-%m-%dT%H:%M:%SZ") if scene.acquired else "-"
             click.echo(
                 f"{scene.scene_id}\t{acquired}\t{scene.gsd_m:.3g} m\t"

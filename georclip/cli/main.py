@@ -55,7 +55,10 @@ def _how_to_go_on(words: Sequence[str]) -> str:
     if "index" in words[:2]:
         return " What is done so far is kept: run the same command to go on."
     if "train" in words[:2]:
-        return " Epochs that were finished are kept: run the same command with --resume to go on."
+        return (
+            " Epochs that were finished, if any, are kept: the same command with --resume goes on "
+            "after them."
+        )
     return ""
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     cls=GroupedCommand,
     groups=GROUPS,
     epilog="\b\nExamples:\n"
+    "  georclip train captions.json --images images -o mine.safetensors --model starter\n"
     "  georclip train captions.csv --images images -o mine.safetensors --freeze 6\n"
     "  georclip train captions.json --images images -o mine.safetensors --lora 8 --wise 0.5\n"
     "  georclip train captions.json --images images -o small.safetensors --from-scratch \\\n"

@@ -48,6 +48,11 @@ def load_for_questions(
     folder = recall_checkpoint(spec.weights_sha256)
     if folder is not None and folder.is_dir():
         return load_for_index(spec, device=device)
+    if spec.name not in MODELS and not Path(spec.name).suffix:
+        raise EncoderError(
+            f"the index was made with {spec.name}, a folder of exported towers, and where it lies "
+            "is not known here: name it with --weights DIR"
+        )
     if not torch_is_here():
         raise EncoderError(
             f"questions to an index made with {spec.name} need its text tower, which is not here: "

@@ -168,7 +168,9 @@ def check_saved(path: Path, *, resume: bool) -> None:
         EncoderError: There is nothing to resume, or a run to resume and no word about it.
     """
     if resume and not path.exists():
-        raise EncoderError(f"there is no run to resume: {path} is missing")
+        raise EncoderError(
+            f"there is no run to resume: {path} is missing; leave --resume out to start one"
+        )
     if path.exists() and not resume:
         raise EncoderError(
             f"{path} holds a run under way: --resume it, or remove the file (--overwrite leaves it)"
