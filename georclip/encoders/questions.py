@@ -45,10 +45,11 @@ def load_for_questions(
     found = find_text_tower(spec, beside, text_folder(spec))
     if found is not None:
         return found
-    folder = recall_checkpoint(spec.weights_sha256)
-    if folder is not None and folder.is_dir():
+    made_with = recall_checkpoint(spec.weights_sha256)
+    if made_with is not None and made_with.is_dir():
         return load_for_index(spec, device=device)
-    if spec.name not in MODELS and not Path(spec.name).suffix:
+    known = spec.name in MODELS or (made_with is not None and made_with.exists())
+    if not known and not Path(spec.name).suffix:
         raise EncoderError(
             f"the index was made with {spec.name}, a folder of exported towers, and where it lies "
             "is not known here: name it with --weights DIR"
