@@ -336,7 +336,8 @@ def open_index(path: PathLike, *, weights: PathLike | None = None, device: str =
 
     Args:
         path: The folder.
-        weights: Checkpoint, where the index was made with a local one that has moved.
+        weights: Checkpoint, where the index was made with a local one that has moved; or a folder
+            that `georclip models export` made, to ask or add to the index without torch.
         device: "auto", "cpu" or "cuda".
 
     Raises:

@@ -232,7 +232,7 @@ def _recalled(spec: EncoderSpec) -> Path:
     last = f"it is no longer at {place}" if place else "where it lies is not known here"
     raise EncoderError(
         f"the index was made with a local checkpoint, {spec.name} "
-        f"(sha256 {spec.weights_sha256[:12]}), and {last}: name it with --weights"
+        f"(sha256 {spec.weights_sha256[:12]}), and {last}: name it with --weights FILE or DIR"
     )
 
 
