@@ -18,11 +18,13 @@ from georclip.cli.options import device_option, overwrite_option
 from georclip.cli.train_options import GROUPS, StartOptions, setting_options, start_options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from georclip.captions.forms import CaptionForm
     from georclip.captions.records import CaptionedImage
     from georclip.training.models.starting import Start
+    from georclip.training.trainable import Trainable
 
 
 @click.command(
@@ -98,13 +100,8 @@ def train(
 
     _check_output(output, start, replaces=overwrite or resume)
     _check_start(start)
-    if forgetting_images and not forgetting:
-        raise click.UsageError("--forgetting-images goes with --forgetting, which names captions")
+    _check_others(forgetting, forgetting_images)
     check_caption_files(captions, caption_input)
-    if forgetting:
-        folder = forgetting_images or str(Path(forgetting).parent)
-        check_caption_files([forgetting], CaptionOptions(image_dirs=(folder,)))
-
     try:
         import torch
 
@@ -119,9 +116,6 @@ def train(
         from georclip.errors import EncoderError
 
         raise EncoderError(f'{error}: pip install "georclip[train]"') from error
-    from georclip.captions.lengths import too_long
-
-    log = logging.getLogger("georclip")
     if threads:
         torch.set_num_threads(threads)
     processes = click.get_current_context().with_resource(joined(choose_device(device).type))
@@ -135,16 +129,10 @@ def train(
     torch.manual_seed(settings.seed)
     name = Path(output).stem
     model = make_model(begin, learnt, settings, name=name, imagenet=start.imagenet)
-    cut = too_long([*learnt, *held_out], model.count_tokens, model.token_limit)
-    if cut:
-        log.warning("%s", cut)
+    _warn(begin, model, [*learnt, *held_out])
     steps = len(learnt) // settings.batch_size
+    log = logging.getLogger("georclip")
     log.info("%s", in_words(begin, settings, steps, place, imagenet=start.imagenet))
-    if begin.kind == "compact" and not model.spec.ground_size_m:
-        log.warning(
-            "no --ground-size: georclip index will cut scenes for this model by pixels, whatever "
-            "ground they cover; give LOW,TYPICAL,HIGH, the sides in metres that the pictures show"
-        )
     run(
         found,
         Path(output),
@@ -182,6 +170,34 @@ def _check_output(output: str, start: StartOptions, *, replaces: bool) -> None:
             f"{output} exists: --overwrite replaces it, --resume goes on with a run that was "
             "killed",
             param_hint="--output",
+        )
+
+
+def _check_others(file: str | None, folder: str | None) -> None:
+    """Check that the pictures for the measure of forgetting have captions and a folder."""
+    from pathlib import Path
+
+    if folder and not file:
+        raise click.UsageError("--forgetting-images goes with --forgetting, which names captions")
+    if file:
+        beside = str(Path(file).parent)
+        check_caption_files([file], CaptionOptions(image_dirs=(folder or beside,)))
+
+
+def _warn(begin: Start, model: Trainable, images: Sequence[CaptionedImage]) -> None:
+    """Say what a person may have overlooked."""
+    import logging
+
+    from georclip.captions.lengths import too_long
+
+    log = logging.getLogger("georclip")
+    cut = too_long(images, model.count_tokens, model.token_limit)
+    if cut:
+        log.warning("%s", cut)
+    if begin.kind == "compact" and not model.spec.ground_size_m:
+        log.warning(
+            "no --ground-size: georclip index will cut scenes for this model by pixels, whatever "
+            "ground they cover; give LOW,TYPICAL,HIGH, the sides in metres that the pictures show"
         )
 
 

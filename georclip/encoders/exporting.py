@@ -29,16 +29,19 @@ from georclip.encoders.compact import TorchCompactEncoder
 from georclip.encoders.file_records import file_sha256
 from georclip.encoders.preprocessing import preprocess, unit_rows
 from georclip.encoders.runtime import RuntimeEncoder
-from georclip.encoders.text_export import TextExport, export_clip, export_compact
+from georclip.encoders.text_export import (
+    MIN_COSINE_HALF,
+    TextExport,
+    export_clip,
+    export_compact,
+)
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
 
-MIN_COSINE = 0.999
-"""Least cosine between a torch tower's embedding and the exported one's."""
-_CHECKED = 16
+_PICTURES = 16
 _SEED = 20240229
 
 
@@ -68,11 +71,11 @@ def export_towers(
     images = torch.from_numpy(preprocess(pixels, spec.image_size_px, spec.mean, spec.std))
     with _cpu_evaluation(image_tower), torch.inference_mode():
         wanted = torch.nn.functional.normalize(image_tower(images).float(), dim=-1).numpy()
-    _check_shape(wanted, spec.dim, "image")
+    _check_shape(wanted, (len(pixels), spec.dim), "image")
     _export(image_tower, images[:2], target / IMAGE_FILES[0])
     encoder, lowest = _finish(target, text, spec, IMAGE_FILES)
     of_images = _lowest(encoder.encode_images(pixels), wanted)
-    return min(lowest, _checked(of_images, MIN_COSINE, target))
+    return min(lowest, _checked(of_images, MIN_COSINE_HALF, target))
 
 
 def export_text(text: TextExport, spec: EncoderSpec, folder: Path | str) -> float:
@@ -150,7 +153,7 @@ def _finish(
 ) -> tuple[RuntimeEncoder, float]:
     """Write the text tower and the record of all files; compare its embeddings with torch's."""
     wanted = text.embed(text.sentences)
-    _check_shape(wanted, spec.dim, "text")
+    _check_shape(wanted, (len(text.sentences), spec.dim), "text")
     names = (*names, *text.write(target))
     if not spec.weights_sha256:
         spec = replace(spec, weights_sha256=_joint_digest(target))
@@ -239,19 +242,16 @@ def _pictures(spec: EncoderSpec) -> npt.NDArray[np.uint8]:
     """Seeded pictures, smooth and noisy, to compare with."""
     rng = np.random.default_rng(_SEED)
     side = spec.image_size_px
-    coarse = rng.integers(0, 256, (_CHECKED, 3, 8, 8), dtype=np.uint8)
+    coarse = rng.integers(0, 256, (_PICTURES, 3, 8, 8), dtype=np.uint8)
     repeat = -(-side // 8)
     pixels = coarse.repeat(repeat, axis=2).repeat(repeat, axis=3)[:, :, :side, :side]
     noise = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
-    return np.where((np.arange(_CHECKED) % 2 == 0)[:, None, None, None], pixels, noise)
+    return np.where((np.arange(_PICTURES) % 2 == 0)[:, None, None, None], pixels, noise)
 
 
-def _check_shape(rows: npt.NDArray[np.float32], dim: int, name: str) -> None:
-    if rows.shape != (_CHECKED, dim):
-        raise EncoderError(
-            f"the {name} tower gives {rows.shape} for {_CHECKED} inputs, "
-            f"its spec says ({_CHECKED}, {dim})"
-        )
+def _check_shape(rows: npt.NDArray[np.float32], wanted: tuple[int, int], name: str) -> None:
+    if rows.shape != wanted:
+        raise EncoderError(f"the {name} tower gives {rows.shape}, its spec says {wanted}")
 
 
 def _joint_digest(folder: Path) -> str:
