@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 
 from georclip.errors import GeorclipError, IndexCorruptError, IndexFormatError
 from georclip.index.locks import WriterLock
@@ -107,14 +108,17 @@ def test_a_missing_or_cut_file_is_found_quickly_and_stops_an_opening(path: Path,
         IndexStore.open(path, writable=True)
 
 
-@pytest.mark.parametrize("name", ["bounds.npy", "vectors.faiss"])
+@pytest.mark.parametrize("name", COLUMNS)
 def test_a_damaged_header_is_no_traceback(path: Path, name: str):
     file = path / "segments" / "000001" / name
     data = bytearray(file.read_bytes())
     data[:24] = b"\xff" * 24
     file.write_bytes(data)
-    with pytest.raises(IndexCorruptError, match="damaged"):
-        IndexStore.open(path, writable=False)
+    half = shapely.box(10.0, 49.0, 11.5, 51.5)
+    with IndexStore.open(path, writable=False) as store:
+        with pytest.raises(IndexCorruptError, match=f"{name} is damaged"):
+            selection = store.select(aoi=half, scenes="*.tif")
+            store.top(np.ones(DIM, dtype=np.float32), selection.runs, 3)
     assert verify_index(path, full=False)
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +10,15 @@ from hypothesis import strategies as st
 from georclip.errors import IndexCorruptError
 from georclip.index import vectors as vectors_module
 from georclip.index.chiptable import joined, table_digest, table_of
-from georclip.index.columns import PAGE_ROWS, SegmentColumns, page_bounds, write_columns
+from georclip.index.columns import PAGE_ROWS, page_bounds
 from georclip.index.hilbert import hilbert_keys, hilbert_order
 from georclip.index.info import narrowest_bounds
+from georclip.index.joined import JoinedVectors
 from georclip.index.records import SegmentRecord, scene_matches
+from georclip.index.runs import RowRuns
+from georclip.index.scores import unit_fp16
 from georclip.index.segments import mergeable_tail
-from georclip.index.vectors import (
-    JoinedVectors,
-    VectorSegment,
-    runs_of,
-    unit_fp16,
-    write_vectors,
-)
+from georclip.index.vectors import VectorSegment, write_vectors
 from tests.helpers_index import DIM, draw_boxes, draw_vectors, make_chips, make_scene
 
 
@@ -47,31 +43,6 @@ def test_keys_at_the_edges_of_the_map():
     assert ((keys >= 0) & (keys < 4**16)).all()
     crossing = np.array([[179.0, 0.0, -179.0, 1.0], [-180.0, 0.0, -179.9, 1.0]])
     assert sorted(hilbert_order(crossing).tolist()) == [0, 1]
-
-
-def test_columns_find_what_a_look_at_every_row_finds(tmp_path: Path):
-    rng = np.random.default_rng(0)
-    boxes = np.concatenate(
-        [draw_boxes(rng, 3_000, (x, y)) for x, y in [(0, 0), (179, 20), (50, -60)]]
-    )
-    boxes = boxes[hilbert_order(boxes)]
-    write_columns(tmp_path, boxes, np.zeros(len(boxes), dtype=np.int64))
-    columns = SegmentColumns(tmp_path, count=len(boxes))
-    asked = np.array(
-        [[179.0, 19.0, 180.0, 20.0], [-180.0, 19.0, -179.9, 20.0], [0.0, 0.0, 0.1, 0.2]]
-    )
-    found = set()
-    for number, (west, south, east, north) in enumerate(boxes.tolist()):
-        spans = [(west, east)] if west <= east else [(west, 180.0), (-180.0, east)]
-        for w, s, e, n in asked.tolist():
-            if any(a <= e and b >= w for a, b in spans) and south <= n and north >= s:
-                found.add(number)
-    assert set(columns.near(asked).tolist()) >= found
-    extra = set(columns.near(asked).tolist()) - found  # boxes that touch 180 from the other side
-    assert all(abs(boxes[number, [0, 2]]).max() > 179.9 for number in extra)
-    far = np.array([[100.0, 80.0, 101.0, 81.0]])
-    assert len(columns.near(far)) == 0
-    assert len(columns.near(np.empty((0, 4)))) == 0
 
 
 def test_pages_hold_their_rows():
@@ -134,7 +105,7 @@ def test_no_flipped_bit_in_a_header_changes_an_answer(
     file = tmp_path / "vectors.faiss"
     write_vectors(file, iter([stored]), DIM)
     data = file.read_bytes()
-    query, rows = np.full(DIM, DIM**-0.5, dtype=np.float32), np.arange(50)
+    query, rows = np.full(DIM, DIM**-0.5, dtype=np.float32), RowRuns.span(0, 50)
     best = VectorSegment(file, count=50, dim=DIM).best(query, rows, 5)
     refused = 0
     for position in range(len(data) - stored.nbytes):
@@ -147,14 +118,6 @@ def test_no_flipped_bit_in_a_header_changes_an_answer(
         else:
             np.testing.assert_array_equal(found, best)
     assert refused > 30
-
-
-@given(st.lists(st.integers(0, 60), unique=True))
-def test_runs_cover_exactly_their_numbers(numbers: list[int]):
-    ascending = np.array(sorted(numbers), dtype=np.int64)
-    runs = runs_of(ascending)
-    assert [n for first, end in runs for n in range(first, end)] == sorted(numbers)
-    assert all(end < first for (_, end), (first, _) in itertools.pairwise(runs))
 
 
 @settings(deadline=None)

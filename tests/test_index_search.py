@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from georclip.geometry import bbox_polygon, passes_aoi
 from georclip.index import vectors as vectors_module
+from georclip.index.scores import coarse_error, exact_scores, unit_fp16, unit_fp32
 from georclip.index.store import IndexStore
-from georclip.index.vectors import coarse_error, exact_scores, unit_fp16, unit_fp32
 from georclip.values import DateRange
 from tests.helpers_index import (
     PLAN,

@@ -19,10 +19,17 @@ from georclip.index.catalog import Catalog
 from georclip.index.chiptable import ChipTable, digest_text, table_digest
 from georclip.index.files import Layout
 from georclip.index.hilbert import hilbert_order
+from georclip.index.joined import JoinedVectors
 from georclip.index.records import CommitReport, IndexedScene, SegmentRecord
-from georclip.index.segments import RowSource, mergeable_tail, segment_rows, slices, write_segment
+from georclip.index.segments import (
+    LISTED_ROWS,
+    RowSource,
+    mergeable_tail,
+    segment_rows,
+    slices,
+    write_segment,
+)
 from georclip.index.staging import StagingArea
-from georclip.index.vectors import JoinedVectors
 from georclip.index.view import View
 from georclip.values import Scene
 
@@ -129,7 +136,7 @@ def _write_rows(
     )
     full_order = np.concatenate([np.arange(count, dtype=np.int64), order + count])
     first_row = tail[0].first_row if tail else next_row
-    return tail, _write_slices(layout, catalog, source, full_order, first_row, dim)
+    return tail, _write_slices(layout, catalog, source, full_order, first_row, with_lists=False)
 
 
 def _write_slices(
@@ -138,13 +145,17 @@ def _write_slices(
     source: RowSource,
     order: npt.NDArray[np.int64],
     first_row: int,
-    dim: int,
+    *,
+    with_lists: bool,
 ) -> list[SegmentRecord]:
-    number = catalog.peek_number("next_segment")
+    number, dim = catalog.peek_number("next_segment"), source.vectors.dim
     return [
-        write_segment(layout, number + i, first_row + start, source, order[start:end], dim=dim)
+        write_segment(
+            layout, number + i, first_row + start, source, order[start:end], dim=dim,
+            with_lists=with_lists,
+        )
         for i, (start, end) in enumerate(slices(len(order), dim))
-    ]
+    ]  # fmt: skip
 
 
 def _enter(catalog: Catalog, written: list[SegmentRecord]) -> None:
@@ -230,7 +241,8 @@ def _relocated(uri: str, old: str, new: str) -> str | None:
 def compact_rows(layout: Layout, catalog: Catalog, view: View, dim: int) -> None:
     """Write all rows anew, without tombstones and in Hilbert order of their centres.
 
-    Rows get numbers never used before, so that a reader of an older state can tell.
+    Rows get numbers never used before, so that a reader of an older state can tell. A large index
+    gets inverted files.
     """
     if not view.segments:
         return
@@ -245,7 +257,9 @@ def compact_rows(layout: Layout, catalog: Catalog, view: View, dim: int) -> None
     )
     along = hilbert_order(source.bounds[kept])
     first_row = catalog.peek_number("next_row")
-    written = _write_slices(layout, catalog, source, kept[along], first_row, dim)
+    written = _write_slices(
+        layout, catalog, source, kept[along], first_row, with_lists=len(kept) >= LISTED_ROWS
+    )
     with catalog.transaction():
         catalog.take_number("next_row", len(kept))
         catalog.renumber(rows[along], first_row)

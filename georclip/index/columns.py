@@ -7,6 +7,7 @@ a scene's, not a chip's: the catalog has them, per scene number.
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import IndexCorruptError
-from georclip.geometry import bounds_overlap
 
 PAGE_ROWS = 1024
 
@@ -24,24 +24,41 @@ PAGES_FILE = "pages.npy"
 
 
 class SegmentColumns:
-    """Columns of one segment. Positions count from 0 within the segment.
+    """Columns of one segment, each mapped when it is first read. Positions count from 0.
 
     Args:
         folder: The segment.
         count: Rows that it must hold.
-
-    Raises:
-        IndexCorruptError: A column is missing, damaged or of another length.
     """
 
     def __init__(self, folder: Path, *, count: int) -> None:
         self._folder = folder
-        pages = -(-count // PAGE_ROWS)
-        self.bounds = self._map(BOUNDS_FILE, np.dtype("<f8"), (count, 4))
-        """float64, (n, 4): west, south, east, north, degrees; west > east crosses the date line."""
-        self.scenes = self._map(SCENES_FILE, np.dtype("<i8"), (count,))
+        self._count = count
+
+    @cached_property
+    def bounds(self) -> npt.NDArray[np.float64]:
+        """float64, (n, 4): west, south, east, north, degrees; west > east crosses the date line.
+
+        Raises:
+            IndexCorruptError: The column is damaged or of another length (so for all columns).
+            FileNotFoundError: It is gone: a writer may have replaced the segment.
+        """
+        return self._map(BOUNDS_FILE, np.dtype("<f8"), (self._count, 4))
+
+    @cached_property
+    def scenes(self) -> npt.NDArray[np.int64]:
         """int64, (n,): numbers of the scenes."""
-        self._pages = self._map(PAGES_FILE, np.dtype("<f8"), (pages, 4))
+        return self._map(SCENES_FILE, np.dtype("<i8"), (self._count,))
+
+    @cached_property
+    def pages(self) -> npt.NDArray[np.float64]:
+        """float64, (pages, 4): a box around the rows of each page."""
+        return self._map(PAGES_FILE, np.dtype("<f8"), (-(-self._count // PAGE_ROWS), 4))
+
+    def check(self) -> None:
+        """Map every column."""
+        assert len(self.bounds) == len(self.scenes)
+        assert self.pages is not None
 
     def _map(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         path = self._folder / name
@@ -52,23 +69,6 @@ class SegmentColumns:
         if column.shape != shape or column.dtype != dtype:
             raise _damaged(path)
         return np.asarray(column)
-
-    def near(self, boxes: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-        """Positions whose bounds share at least a point with any of some boxes.
-
-        Args:
-            boxes: (m, 4) west, south, east, north, none crossing the date line.
-
-        Returns:
-            int64, ascending.
-        """
-        rows = self._rows_of_pages(_meets_any(self._pages, boxes))
-        return rows[_meets_any(self.bounds[rows], boxes)]
-
-    def _rows_of_pages(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
-        pages = np.flatnonzero(chosen).astype(np.int64)
-        rows = (pages[:, None] * PAGE_ROWS + np.arange(PAGE_ROWS)).ravel()
-        return np.asarray(rows[: np.searchsorted(rows, len(self.scenes))])
 
 
 def write_columns(
@@ -105,15 +105,6 @@ def page_bounds(bounds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     low = np.minimum.reduceat(plain[:, :2], starts)
     high = np.maximum.reduceat(plain[:, 2:], starts)
     return np.hstack([low, high])
-
-
-def _meets_any(
-    bounds: npt.NDArray[np.float64], boxes: npt.NDArray[np.float64]
-) -> npt.NDArray[np.bool_]:
-    found = np.zeros(len(bounds), dtype=np.bool_)
-    for west, south, east, north in boxes.tolist():
-        found |= bounds_overlap(bounds, (west, south, east, north))
-    return found
 
 
 def _damaged(path: Path) -> IndexCorruptError:

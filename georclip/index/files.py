@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from georclip.errors import GeorclipError
+from georclip.errors import GeorclipError, IndexCorruptError
 from georclip.index.locks import sync_folder
 
 _READ_BYTES = 1 << 20
@@ -96,6 +96,14 @@ class Layout:
         own = (self.manifest, self.catalog, self.segments, self.staging, self.lock)
         later = (self.background, self.encoder)
         return frozenset({path.name for path in own + later} | journals | views)
+
+
+def missing(path: Path | str) -> IndexCorruptError:
+    """A file that the index names is not there."""
+    return IndexCorruptError(
+        f"{path} is missing; restore the folder from a copy, or index its scenes again into a new "
+        "one"
+    )
 
 
 def sha256_of(path: Path) -> str:

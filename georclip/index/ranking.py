@@ -1,4 +1,4 @@
-"""The k best rows of a selection: exact, and in one order, whatever the segments."""
+"""The k best rows of a selection, in one order, whatever the segments."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import EncoderMismatchError, QueryError
+from georclip.index.runs import RowRuns
+from georclip.index.scanning import Scanner
 from georclip.index.view import View
 
 ReadChipIds = Callable[[npt.NDArray[np.int64]], list[str]]
@@ -16,8 +18,11 @@ ReadChipIds = Callable[[npt.NDArray[np.int64]], list[str]]
 def top_rows(
     view: View,
     query: npt.NDArray[np.float32],
-    rows: npt.NDArray[np.int64] | None,
+    rows: RowRuns,
     k: int,
+    *,
+    exact: bool,
+    scanner: Scanner,
     chip_ids: ReadChipIds,
 ) -> list[tuple[int, float]]:
     """The k best of some rows, best first; equal scores in order of chip_id.
@@ -25,45 +30,43 @@ def top_rows(
     Args:
         view: What can be searched.
         query: float32, (dim,), unit length.
-        rows: int64 rows in any order; None is all. Removed rows are left out.
+        rows: What to choose from. Removed rows are left out.
         k: Most rows wanted, at least 1.
+        exact: Look at every vector, however many there are.
+        scanner: Looks at them.
         chip_ids: Reads ids of rows from the catalog.
 
     Returns:
         (row, score) with score in [-1, 1]; fewer than k where there are not as many.
     """
-    if rows is None:
-        parts = [(segment, view.live_positions(segment)) for segment in view.segments]
-    else:
-        parts = [
-            (segment, view.only_live(segment, positions))
-            for segment, positions in view.split(_ascending(rows))
-        ]
-    found, scored = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
-    for segment, positions in parts:
-        if len(positions):
-            best, scores = segment.vectors.best(query, positions, k)
-            found.append(best + segment.first_row)
-            scored.append(scores)
-    return _first_k(np.concatenate(found), np.concatenate(scored), k, chip_ids)
+    found, scores = scanner.best(view.split(rows.without(view.dead)), query, k, exact=exact)
+    return first_k(found, scores, k, chip_ids)
 
 
-def _ascending(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Rows in order, each once; what a selection holds is so already."""
-    return rows if (rows[1:] > rows[:-1]).all() else np.unique(rows)
-
-
-def _first_k(
+def first_k(
     rows: npt.NDArray[np.int64],
     scores: npt.NDArray[np.float32],
     k: int,
     chip_ids: ReadChipIds,
 ) -> list[tuple[int, float]]:
+    """The k best of scored rows in order; only where scores are equal the catalog is asked."""
     if len(rows) > k:
         kept = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
         rows, scores = rows[kept], scores[kept]
-    ranked = zip((-scores).tolist(), chip_ids(rows), rows.tolist(), strict=True)
-    return [(row, -negative) for negative, _, row in sorted(ranked)[:k]]
+    order = np.argsort(-scores, kind="stable")
+    rows, scores = rows[order], scores[order]
+    tied = np.zeros(len(rows), dtype=np.bool_)
+    tied[1:] = scores[1:] == scores[:-1]
+    tied[:-1] |= tied[1:]
+    ids = dict(zip(rows[tied].tolist(), chip_ids(rows[tied]) if tied.any() else (), strict=True))
+    ranked = zip((-scores).tolist(), rows.tolist(), strict=True)
+    ordered = sorted((negative, ids.get(row, ""), row) for negative, row in ranked)
+    return [(row, -negative) for negative, _, row in ordered[:k]]
+
+
+def as_runs(rows: npt.NDArray[np.int64]) -> RowRuns:
+    """Rows in any order, some perhaps twice."""
+    return RowRuns.of(rows if (rows[1:] > rows[:-1]).all() else np.unique(rows))
 
 
 def unit_query(query: npt.NDArray[np.float32], dim: int) -> npt.NDArray[np.float32]:

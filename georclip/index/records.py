@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.index.files import FileRecord
+from georclip.index.runs import RowRuns
 from georclip.values import ChipPlan, EncoderSpec, Rendering, Scene
 
 SceneStatus = Literal["new", "same", "changed", "redated", "moved"]
@@ -29,12 +30,21 @@ class Selection:
     """Rows that pass the filters of a question.
 
     Attributes:
-        rows: int64, (n,), ascending.
+        runs: The rows.
         undated_scenes_left_out: Scenes without a time that passed everything but the dates.
     """
 
-    rows: npt.NDArray[np.int64]
+    runs: RowRuns
     undated_scenes_left_out: int
+
+    def __len__(self) -> int:
+        """How many rows."""
+        return len(self.runs)
+
+    @property
+    def rows(self) -> npt.NDArray[np.int64]:
+        """The rows one by one: int64, (n,), ascending."""
+        return self.runs.rows()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

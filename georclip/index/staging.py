@@ -24,7 +24,8 @@ import numpy.typing as npt
 
 from georclip.index.chiptable import ChipTable, joined, table_of
 from georclip.index.files import remove_folder, sha256_of, write_atomically, write_synced
-from georclip.index.vectors import JoinedVectors, unit_fp16
+from georclip.index.joined import JoinedVectors
+from georclip.index.scores import unit_fp16
 from georclip.values import Chip
 
 PART_CHIPS = 4_096

@@ -1,17 +1,21 @@
-"""FAISS segments of unit vectors stored as fp16: the only file that imports faiss.
+"""FAISS files of unit vectors stored as fp16: the only file that imports faiss.
 
-A segment is an `IndexScalarQuantizer` (QT_fp16, inner product), written once and mapped into
-memory. FAISS scans it; the few rows that can be among the best are scored again here, by the
-definition of a score: cosine with the stored vector, normalised in fp32. Why that is exact:
-`coarse_error` bounds how far FAISS's inner product lies from the score, so that a row outside
-the candidates cannot reach the k-th best.
+A segment's vectors are an `IndexScalarQuantizer` (QT_fp16, inner product), written once and mapped
+into memory when they are first read. FAISS scans them; the few rows that can be among the best are
+scored again here, by the definition of a score: cosine with the stored vector, normalised in fp32.
+Why that is exact: `coarse_error` bounds how far FAISS's inner product lies from the score, so that
+a row outside the candidates cannot reach the k-th best.
+
+Beside them may lie an inverted file (`IndexIVFRaBitQ`): short codes in lists around centres, for
+selections so large that looking at every vector takes too long. What it finds is scored again, too.
 """
 
 from __future__ import annotations
 
 import math
 import mmap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,114 +24,158 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import IndexCorruptError
+from georclip.index.joined import JoinedVectors
+from georclip.index.runs import RowRuns
+from georclip.index.scores import coarse_error, exact_scores, widened
 
 _faiss: Any = faiss  # its stubs describe the C++ constructors, not those of Python
 
-_GATHER_ROWS = 2_048
+_GATHER_ROWS = 512
 """Selections up to this many rows are scored directly; a scan would look at every bit."""
 
-_CHUNK_ROWS = 8_192
-"""Rows widened to fp32 at once: bounds the memory of a gather."""
+_CHUNK_ROWS = 1_024
+"""Rows widened to fp32 at once: what a processor's cache holds."""
+
+_ANNOUNCED_RUNS = 512
+"""Up to this many runs the system is told which pages will be read."""
+
+
+_PROBED_SHARE = 0.2
+"""Part of a segment's lists that is looked into at first."""
+_LEAST_CANDIDATES = 200
+"""Candidates of a segment that are scored exactly, at least."""
+_CANDIDATES_PER_HIT = 10
+"""The same, for each of the k that are wanted. With these three, ten of a million are found with
+a recall of 0.99 and more (README, "Measured")."""
+_SAMPLED_PER_LIST = 160
+"""Vectors that k-means sees, for each list."""
+_SEED = 0
 
 
 class VectorSegment:
-    """Vectors of one segment, mapped into memory. Positions count from 0 within the segment.
+    """Vectors of one segment. Positions count from 0 within the segment.
 
     Args:
         path: vectors.faiss.
         count: Vectors that it must hold.
         dim: Their length.
-
-    Raises:
-        IndexCorruptError: It is damaged or holds something else.
     """
 
     def __init__(self, path: Path, *, count: int, dim: int) -> None:
-        try:
-            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
-        except (RuntimeError, MemoryError) as error:  # a damaged length asks for any memory
-            raise _damaged(path, "FAISS cannot read it") from error
-        if not isinstance(self._index, faiss.IndexScalarQuantizer):
-            raise _damaged(path, "it is no scalar quantizer")
-        if self._index.ntotal != count or self._index.d != dim:
-            found = f"{self._index.ntotal} vectors of length {self._index.d}"
-            raise _damaged(path, f"it holds {found}, not {count} of {dim}")
-        if (
-            self._index.sq.qtype != faiss.ScalarQuantizer.QT_fp16
-            or self._index.code_size != 2 * dim
-        ):
-            raise _damaged(path, "its vectors are not fp16")
-        if self._index.metric_type != faiss.METRIC_INNER_PRODUCT or not self._index.is_trained:
-            raise _damaged(path, "it does not compare by inner product")
-        self._codes, self._map = _map_codes(path, count, dim)
+        self._path = path
+        self._count = count
+        self._dim = dim
 
     @property
     def codes(self) -> npt.NDArray[np.float16]:
-        """The stored vectors, float16, (n, dim), read-only, on disk."""
-        return self._codes
+        """The stored vectors, float16, (n, dim), read-only, on disk.
+
+        Raises:
+            IndexCorruptError: The file is damaged or holds something else (so for all methods).
+            FileNotFoundError: It is gone: a writer may have replaced the segment.
+        """
+        return self._mapped[0]
+
+    def open(self) -> None:
+        """Map the file now, so that threads find it mapped."""
+        assert self._index is not None
+        assert self._mapped is not None
 
     def best(
-        self, query: npt.NDArray[np.float32], positions: npt.NDArray[np.int64], k: int
+        self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
         """The k best of some vectors, and every other that scores as high as the k-th.
 
         Args:
             query: float32, (dim,), unit length.
-            positions: int64, ascending, within the segment.
+            positions: Within the segment.
             k: At least 1.
 
         Returns:
             Positions and exact scores in no order; at least min(k, n) of them.
         """
+        self._announce(positions)
         if len(positions) <= max(_GATHER_ROWS, k):
-            candidates = positions
+            candidates = positions.rows()
         else:
             candidates = self._scan(query, positions, k)
-        self._read_ahead(candidates)
-        scores = np.empty(len(candidates), dtype=np.float32)
-        for start, chunk in _chunks(candidates):
-            scores[start : start + len(chunk)] = exact_scores(query, self._codes[chunk])
-        if len(candidates) > k:
-            kept = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
-            candidates, scores = candidates[kept], scores[kept]
-        return candidates, scores
+        return self._first(candidates, self.scores(query, candidates), k)
+
+    def best_of(
+        self, query: npt.NDArray[np.float32], candidates: npt.NDArray[np.int64], k: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """The same of candidates that something else has found, int64 (n,), ascending."""
+        self._announce(RowRuns.of(candidates))
+        return self._first(candidates, self.scores(query, candidates), k)
+
+    def scores(
+        self, query: npt.NDArray[np.float32], positions: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Exact scores of vectors, float32, (n,)."""
+        scores = np.empty(len(positions), dtype=np.float32)
+        for start in range(0, len(positions), _CHUNK_ROWS):
+            chunk = positions[start : start + _CHUNK_ROWS]
+            scores[start : start + len(chunk)] = exact_scores(query, self.codes[chunk])
+        return scores
+
+    @staticmethod
+    def _first(
+        candidates: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        if len(candidates) <= k:
+            return candidates, scores
+        kept = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
+        return candidates[kept], scores[kept]
 
     def _scan(
-        self, query: npt.NDArray[np.float32], positions: npt.NDArray[np.int64], k: int
+        self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
     ) -> npt.NDArray[np.int64]:
         """A superset of the k best, found by FAISS."""
-        count, dim = self._codes.shape
-        wanted = np.zeros(count, dtype=np.bool_)
-        wanted[positions] = True
-        bitmap = np.packbits(wanted, bitorder="little")
+        index, count = self._index, len(positions)
         parameters = None
-        if len(positions) < count:
-            parameters = _faiss.SearchParameters(sel=_faiss.IDSelectorBitmap(bitmap))
-        asked = min(len(positions), 2 * k + 64)
-        scores, found = self._index.search(query[None], asked, params=parameters)
-        floor = scores[0, k - 1] - 2 * coarse_error(dim)
-        if asked == len(positions) or scores[0, -1] < floor:
+        if count < self._count:
+            parameters = _faiss.SearchParameters(sel=_selector(positions, self._count))
+        asked = min(count, 2 * k + 64)
+        scores, found = index.search(query[None], asked, params=parameters)
+        floor = scores[0, k - 1] - 2 * coarse_error(self._dim)
+        if asked == count or scores[0, -1] < floor:
             candidates = found[0][scores[0] >= floor]
         else:  # more rows are within the error of the k-th than were asked for: take them all
-            _, _, candidates = self._index.range_search(
+            _, _, candidates = index.range_search(
                 query[None], float(np.nextafter(floor, np.float32(-2))), params=parameters
             )
         return np.sort(candidates)
 
-    def _read_ahead(self, positions: npt.NDArray[np.int64]) -> None:
+    def _announce(self, positions: RowRuns) -> None:
         """Tell the system which pages are about to be read: cold disks answer 50 times faster."""
-        if len(positions) == 0 or not hasattr(self._map, "madvise"):
+        codes, mapped = self._mapped
+        if not 0 < len(positions.edges) <= _ANNOUNCED_RUNS or not hasattr(mapped, "madvise"):
             return
-        width = self._codes.strides[0]
-        offset = len(self._map) - self._codes.nbytes
-        pages = np.unique(
-            np.stack([offset + positions * width, offset + (positions + 1) * width - 1])
-            // mmap.PAGESIZE
-        )
-        for first, end in runs_of(pages):
-            start = first * mmap.PAGESIZE
-            length = min(end * mmap.PAGESIZE, len(self._map)) - start
-            self._map.madvise(mmap.MADV_WILLNEED, start, length)
+        width, offset = codes.strides[0], len(mapped) - codes.nbytes
+        for first, end in positions:
+            start = (offset + first * width) // mmap.PAGESIZE * mmap.PAGESIZE
+            mapped.madvise(mmap.MADV_WILLNEED, start, offset + end * width - start)
+
+    @cached_property
+    def _index(self) -> Any:  # noqa: ANN401 - an index as FAISS has it
+        index = _read(self._path, _faiss.IO_FLAG_MMAP_IFC)
+        _check(self._path, index, faiss.IndexScalarQuantizer, self._count, self._dim)
+        if index.sq.qtype != faiss.ScalarQuantizer.QT_fp16 or index.code_size != 2 * self._dim:
+            raise _damaged(self._path, "its vectors are not fp16")
+        return index
+
+    @cached_property
+    def _mapped(self) -> tuple[npt.NDArray[np.float16], mmap.mmap]:
+        """The stored vectors: the end of the file, behind their length in bytes."""
+        assert self._index is not None  # which has checked what the file holds
+        size = self._count * self._dim * 2
+        with self._path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        offset = len(mapped) - size
+        if offset < 8 or int.from_bytes(mapped[offset - 8 : offset], "little") != size:
+            raise _damaged(self._path, "its vectors are not where they should be")
+        codes = np.frombuffer(mapped, dtype="<f2", count=self._count * self._dim, offset=offset)
+        return codes.reshape(self._count, self._dim), mapped
 
 
 def write_vectors(path: Path, pieces: Iterator[npt.NDArray[np.float16]], dim: int) -> None:
@@ -146,116 +194,120 @@ def write_vectors(path: Path, pieces: Iterator[npt.NDArray[np.float16]], dim: in
     faiss.write_index(index, str(path))
 
 
-def unit_fp16(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float16]:
-    """Vectors as they are stored: normalised in fp32, then rounded to fp16.
-
-    Raises:
-        ValueError: A vector is zero or not finite.
-    """
-    wide = np.ascontiguousarray(vectors, dtype=np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide, dtype=np.float64))
-    if not (np.isfinite(norms).all() and (norms > 0).all()):
-        raise ValueError("a vector is zero or not finite")
-    return np.asarray((wide / norms[:, None].astype(np.float32)).astype(np.float16))
-
-
-def unit_fp32(stored: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
-    """Stored vectors, (n, dim), normalised in fp32."""
-    wide = stored.astype(np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    return np.asarray(wide / np.maximum(norms, np.float32(1e-30))[:, None])
-
-
-def exact_scores(
-    query: npt.NDArray[np.float32], stored: npt.NDArray[np.float16]
-) -> npt.NDArray[np.float32]:
-    """Cosine of a unit query with stored vectors, normalised, in fp32, within [-1, 1].
-
-    einsum sums every row by itself and in one order, so that equal vectors score equally
-    wherever they lie; a BLAS product does not promise that.
+class InvertedFile:
+    """Short codes of one segment's vectors, in lists around centres; a way to candidates.
 
     Args:
-        query: float32, (dim,).
-        stored: float16, (n, dim).
-    """
-    wide = stored.astype(np.float32)
-    norms = np.sqrt(np.einsum("ij,ij->i", wide, wide))
-    products = np.einsum("ij,j->i", wide, query)
-    return np.asarray(np.clip(products / np.maximum(norms, np.float32(1e-30)), -1.0, 1.0))
-
-
-def coarse_error(dim: int) -> np.float32:
-    """How far an inner product with a stored vector can lie from the score.
-
-    Rounding a unit vector to fp16 changes its length by at most 2**-11 of itself, and by
-    2**-25 in each component too small for that; a sum of `dim` products in fp32 is off by at
-    most dim * 2**-24, here and in FAISS (Higham, Accuracy and Stability, 3.1).
-    """
-    return np.float32(1.01 * 2**-11 + math.sqrt(dim) * 2**-25 + 2 * dim * 2**-24)
-
-
-def runs_of(ascending: npt.NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Consecutive numbers as (first, one behind the last)."""
-    if len(ascending) == 0:
-        return []
-    breaks = np.flatnonzero(np.diff(ascending) != 1) + 1
-    starts = ascending[np.concatenate([[0], breaks])]
-    ends = ascending[np.concatenate([breaks - 1, [len(ascending) - 1]])] + 1
-    return list(zip(starts.tolist(), ends.tolist(), strict=True))
-
-
-class JoinedVectors:
-    """Several arrays of stored vectors as if they were one, none copied.
-
-    Args:
-        parts: float16, (n, dim) each, usually mapped from disk.
-        dim: Length of a vector.
+        path: inverted.faiss.
+        count: Vectors that it must hold.
+        dim: Their length.
     """
 
-    def __init__(self, parts: Sequence[npt.NDArray[np.float16]], dim: int) -> None:
-        self.parts = parts
+    def __init__(self, path: Path, *, count: int, dim: int) -> None:
+        self._path = path
+        self._count = count
         self._dim = dim
-        self._starts = np.cumsum([0, *(len(part) for part in parts)])
 
-    def __len__(self) -> int:
-        return int(self._starts[-1])
+    def open(self) -> None:
+        """Map the file now, so that threads find it mapped."""
+        assert self._index is not None
 
-    def take(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
-        """Vectors at these positions, in this order: float16, (n, dim)."""
-        out = np.empty((len(positions), self._dim), dtype=np.float16)
-        owners = np.searchsorted(self._starts, positions, side="right") - 1
-        for owner in np.unique(owners).tolist():
-            mine = owners == owner
-            out[mine] = self.parts[owner][positions[mine] - self._starts[owner]]
-        return out
+    def candidates(
+        self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
+    ) -> npt.NDArray[np.int64]:
+        """Positions among which the k best are most likely found, to be scored exactly.
 
-    def pieces(self, positions: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.float16]]:
-        """The same, a bounded piece at a time."""
-        for _, chunk in _chunks(positions):
-            yield self.take(chunk)
+        More lists are probed, twice as many each time, until the selection has given as many
+        candidates as are wanted.
+
+        Args:
+            query: float32, (dim,), unit length.
+            positions: Within the segment; only these count.
+            k: At least 1.
+
+        Returns:
+            int64, (n,), ascending; at least min(k, count) of them.
+
+        Raises:
+            IndexCorruptError: The file is damaged or holds something else.
+            FileNotFoundError: It is gone: a writer may have replaced the segment.
+        """
+        index = self._index
+        chosen = None if len(positions) == self._count else _selector(positions, self._count)
+        asked = min(len(positions), max(_LEAST_CANDIDATES, _CANDIDATES_PER_HIT * k))
+        probes = max(1, round(index.nlist * _PROBED_SHARE))
+        while True:
+            parameters = _faiss.IVFRaBitQSearchParameters(nprobe=probes, sel=chosen)
+            _, found = index.search(query[None], asked, params=parameters)
+            candidates = found[0][found[0] >= 0]
+            if len(candidates) == asked or probes >= index.nlist:
+                return np.sort(candidates)
+            probes = min(2 * probes, index.nlist)
+
+    @cached_property
+    def _index(self) -> Any:  # noqa: ANN401 - an index as FAISS has it
+        index = _read(self._path, _faiss.IO_FLAG_MMAP)
+        _check(self._path, index, faiss.IndexIVFRaBitQ, self._count, self._dim)
+        return index
 
 
-def _chunks(
-    positions: npt.NDArray[np.int64],
-) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    for start in range(0, len(positions), _CHUNK_ROWS):
-        yield start, positions[start : start + _CHUNK_ROWS]
+def write_inverted(path: Path, stored: JoinedVectors, order: npt.NDArray[np.int64]) -> None:
+    """Write a segment's inverted file.
+
+    Centres are found by spherical k-means over a seeded sample; a code has one bit for each
+    component of what lies between a vector and its centre (RaBitQ: Gao and Long, SIGMOD 2024).
+
+    Args:
+        path: File to write.
+        stored: Vectors.
+        order: Positions in `stored`, as the segment has them.
+    """
+    lists = max(1, round(math.sqrt(len(order))))
+    index = faiss.IndexIVFRaBitQ(
+        faiss.IndexFlatIP(stored.dim), stored.dim, lists, faiss.METRIC_INNER_PRODUCT
+    )
+    index.cp.spherical = True
+    index.cp.seed = _SEED
+    sample = np.random.default_rng(_SEED).permutation(order)[: _SAMPLED_PER_LIST * lists]
+    index.train(widened(stored.take(np.sort(sample))))
+    for piece in stored.pieces(order):
+        index.add(widened(piece))
+    faiss.write_index(index, str(path))
 
 
-def _map_codes(path: Path, count: int, dim: int) -> tuple[npt.NDArray[np.float16], mmap.mmap]:
-    """Map the stored vectors: the end of the file, behind their length in bytes."""
-    size = count * dim * 2
-    with path.open("rb") as file:
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    offset = len(mapped) - size
-    if offset < 8 or int.from_bytes(mapped[offset - 8 : offset], "little") != size:
-        raise _damaged(path, "its vectors are not where they should be")
-    codes = np.frombuffer(mapped, dtype="<f2", count=count * dim, offset=offset)
-    return codes.reshape(count, dim), mapped
+def one_thread_each() -> None:
+    """Let FAISS use one core per search in this thread: several threads share the cores."""
+    faiss.omp_set_num_threads(1)
 
 
-def _damaged(path: Path, reason: str) -> IndexCorruptError:
+def _selector(positions: RowRuns, count: int) -> Any:  # noqa: ANN401 - FAISS's own
+    if len(positions.edges) == 1:
+        first, end = positions.edges[0].tolist()
+        return _faiss.IDSelectorRange(first, end)
+    return _faiss.IDSelectorBitmap(np.packbits(positions.mask(count), bitorder="little"))
+
+
+def _read(path: Path, flags: int) -> Any:  # noqa: ANN401 - an index as FAISS has it
+    if not path.exists():
+        raise FileNotFoundError(2, "No such file", str(path))
+    try:
+        return faiss.read_index(str(path), flags)
+    except (RuntimeError, MemoryError) as error:  # a damaged length asks for any memory
+        raise _damaged(path, "FAISS cannot read it") from error
+
+
+def _check(path: Path, index: Any, kind: Any, count: int, dim: int) -> None:  # noqa: ANN401
+    if type(index) is not kind:
+        raise _damaged(path, f"it is no {kind.__name__}")
+    if index.ntotal != count or index.d != dim:
+        found = f"{index.ntotal} vectors of length {index.d}"
+        raise _damaged(path, f"it holds {found}, not {count} of {dim}")
+    if index.metric_type != faiss.METRIC_INNER_PRODUCT or not index.is_trained:
+        raise _damaged(path, "it does not compare by inner product")
+
+
+def _damaged(path: Path, why: str) -> IndexCorruptError:
     return IndexCorruptError(
-        f"{path} is damaged: {reason}; run `georclip verify`, "
+        f"{path} is damaged: {why}; run `georclip verify`, "
         "then restore the folder from a copy or index its scenes again"
     )

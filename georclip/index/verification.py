@@ -64,6 +64,8 @@ def verify_index(path: Path, *, full: bool) -> tuple[Finding, ...]:
         ]
         try:
             view = open_view(layout, catalog, manifest.encoder.dim)
+            for segment in view.segments:
+                segment.check()
         except IndexCorruptError as error:
             if not findings:
                 problem, _, advice = str(error).partition("; ")

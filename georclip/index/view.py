@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from georclip.errors import GeorclipError, IndexCorruptError
+from georclip.errors import GeorclipError
 from georclip.index.catalog import Catalog
-from georclip.index.files import Layout
+from georclip.index.files import Layout, missing
+from georclip.index.pages import PageTable, gather_pages
+from georclip.index.runs import RowRuns
 from georclip.index.segments import Segment, open_segment
 
 _TRIES = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
-    """What can be searched.
+    """What can be searched. Without slots: what follows from it is kept once it is known.
 
     Attributes:
         generation: The catalog's commit that it shows.
@@ -28,6 +31,23 @@ class View:
     generation: int
     segments: tuple[Segment, ...]
     dead: npt.NDArray[np.int64]
+
+    @cached_property
+    def live(self) -> RowRuns:
+        """All rows whose chips were not removed."""
+        spans = [RowRuns.span(s.record.first_row, s.record.end_row) for s in self.segments]
+        return RowRuns.joined(spans).without(self.dead)
+
+    @cached_property
+    def pages(self) -> PageTable:
+        """Boxes around the pages of all segments."""
+        return gather_pages(self.segments)
+
+    @cached_property
+    def _spans(self) -> npt.NDArray[np.int64]:
+        """(segments, 2): first row of each, and one behind its last."""
+        spans = [(s.record.first_row, s.record.end_row) for s in self.segments]
+        return np.array(spans, dtype=np.int64).reshape(-1, 2)
 
     def live_positions(self, segment: Segment) -> npt.NDArray[np.int64]:
         """Positions in a segment whose chips were not removed, ascending."""
@@ -49,20 +69,20 @@ class View:
         low, high = np.searchsorted(self.dead, [first, end])
         return self.dead[low:high] - first
 
-    def split(self, rows: npt.NDArray[np.int64]) -> list[tuple[Segment, npt.NDArray[np.int64]]]:
-        """Ascending rows as positions per segment; segments without any are left out.
+    def split(self, rows: RowRuns) -> list[tuple[Segment, RowRuns]]:
+        """Rows as positions per segment; segments without any are left out.
 
         Raises:
             GeorclipError: A row lies in no segment.
         """
-        parts = []
-        found = 0
-        for segment in self.segments:
-            first, end = segment.record.first_row, segment.record.end_row
-            low, high = np.searchsorted(rows, [first, end])
-            if high > low:
-                parts.append((segment, rows[low:high] - first))
-                found += int(high - low)
+        parts, found = [], 0
+        spans = self._spans
+        low = np.searchsorted(rows.edges[:, 1], spans[:, 0], side="right")
+        high = np.searchsorted(rows.edges[:, 0], spans[:, 1], side="left")
+        for number in np.flatnonzero(high > low).tolist():
+            first, end = spans[number].tolist()
+            parts.append((self.segments[number], rows.between(first, end)))
+            found += len(parts[-1][1])
         if found != len(rows):
             raise GeorclipError(
                 f"{len(rows) - found} rows are not in the index: "
@@ -99,9 +119,6 @@ def open_view(layout: Layout, catalog: Catalog, dim: int, known: View | None = N
         except FileNotFoundError as error:
             if attempt + 1 < _TRIES and catalog.generation() != generation:
                 continue
-            raise IndexCorruptError(
-                f"{error.filename} is missing; restore the folder from a copy, "
-                "or index its scenes again into a new one"
-            ) from error
+            raise missing(error.filename) from error
         return View(generation=generation, segments=segments, dead=dead)
     raise GeorclipError(f"{layout.root} changes too fast to be opened; try again")

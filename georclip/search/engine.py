@@ -45,7 +45,7 @@ def search(store: IndexStore, encoder: Encoder, query: Query) -> SearchResult:
         )
     with store.snapshot():  # a commit between these questions would move rows
         selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
-        ranked = store.top(vector, selection.rows, query.k) if len(selection.rows) else []
+        ranked = store.top(vector, selection.runs, query.k)
         found = store.fetch([row for row, _ in ranked])
     left_out = selection.undated_scenes_left_out
     if left_out:
@@ -71,7 +71,7 @@ def search(store: IndexStore, encoder: Encoder, query: Query) -> SearchResult:
         query=query,
         hits=hits,
         encoder=store.encoder,
-        rows_considered=len(selection.rows),
+        rows_considered=len(selection),
         elapsed_s=time.perf_counter() - started,
     )
 

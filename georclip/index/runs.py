@@ -1,0 +1,120 @@
+"""Rows as runs: what a filter leaves is mostly long stretches of neighbours, rarely single rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+_FEW_RUNS = 64
+"""Up to this many runs are filled in one by one, which is cheaper than a sum over all rows."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowRuns:
+    """Ascending whole numbers, each once, as runs of neighbours.
+
+    Attributes:
+        edges: int64, (m, 2): first of a run, and one behind its last. Ascending; runs neither
+            overlap, nor are empty, nor end where the next one starts.
+    """
+
+    edges: npt.NDArray[np.int64]
+
+    @classmethod
+    def span(cls, first: int, end: int) -> RowRuns:
+        """All of [first, end)."""
+        edges = [(first, end)] if end > first else []
+        return cls(np.array(edges, dtype=np.int64).reshape(-1, 2))
+
+    @classmethod
+    def of(cls, ascending: npt.NDArray[np.int64]) -> RowRuns:
+        """Numbers that ascend, each once: int64, (n,)."""
+        if len(ascending) == 0:
+            return cls.span(0, 0)
+        breaks = np.flatnonzero(ascending[1:] - ascending[:-1] != 1) + 1
+        starts = ascending[np.concatenate([[0], breaks])]
+        ends = ascending[np.concatenate([breaks - 1, [len(ascending) - 1]])] + 1
+        return cls(np.stack([starts, ends], axis=1).astype(np.int64))
+
+    @classmethod
+    def joined(cls, parts: Sequence[RowRuns]) -> RowRuns:
+        """Parts that share no number, in any order, as one."""
+        parts = [part for part in parts if len(part.edges)]
+        if len(parts) < 2:
+            return parts[0] if parts else cls.span(0, 0)
+        edges = np.concatenate([part.edges for part in parts])
+        edges = edges[np.argsort(edges[:, 0], kind="stable")]
+        opens = np.concatenate([[True], edges[1:, 0] != edges[:-1, 1]])
+        starts = edges[opens, 0]
+        ends = edges[np.concatenate([opens[1:], [True]]), 1]
+        return cls(np.stack([starts, ends], axis=1))
+
+    def __len__(self) -> int:
+        """How many numbers."""
+        return int((self.edges[:, 1] - self.edges[:, 0]).sum())
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Runs: (first, one behind the last)."""
+        yield from map(tuple, self.edges.tolist())
+
+    def rows(self) -> npt.NDArray[np.int64]:
+        """Every number, ascending: int64, (n,)."""
+        lengths = self.edges[:, 1] - self.edges[:, 0]
+        before = np.cumsum(lengths) - lengths
+        jumps = np.repeat(self.edges[:, 0] - before, lengths)
+        return np.asarray(jumps + np.arange(len(jumps), dtype=np.int64))
+
+    def between(self, first: int, end: int) -> RowRuns:
+        """Those in [first, end), counted from `first`."""
+        low = int(np.searchsorted(self.edges[:, 1], first, side="right"))
+        high = int(np.searchsorted(self.edges[:, 0], end, side="left"))
+        return RowRuns(np.clip(self.edges[low:high], first, end) - first)
+
+    def shifted(self, by: int) -> RowRuns:
+        """Every number plus `by`."""
+        return RowRuns(self.edges + by)
+
+    def without(self, gone: npt.NDArray[np.int64]) -> RowRuns:
+        """Those that are not among some others.
+
+        Args:
+            gone: int64, (n,), ascending, each once.
+        """
+        low, high = self.edges[:, 0], self.edges[:, 1]
+        if not (np.searchsorted(gone, low) < np.searchsorted(gone, high)).any():
+            return self
+        rows = self.rows()
+        return RowRuns.of(rows[~np.isin(rows, gone, assume_unique=True)])
+
+    def where(self, kept: npt.NDArray[np.bool_]) -> RowRuns:
+        """Those of the numbers, in order, for which `kept`, bool (n,), says so."""
+        return self if kept.all() else RowRuns.of(self.rows()[kept])
+
+    def mask(self, count: int) -> npt.NDArray[np.bool_]:
+        """Bool, (count,): which of the numbers from 0 on are here."""
+        if len(self.edges) <= _FEW_RUNS:
+            mask = np.zeros(count, dtype=np.bool_)
+            for first, end in self:
+                mask[first:end] = True
+            return mask
+        steps = np.zeros(count + 1, dtype=np.int8)
+        steps[self.edges[:, 0]] = 1
+        steps[self.edges[:, 1]] = -1
+        return np.cumsum(steps[:count], dtype=np.int8).view(np.bool_)
+
+    def halves(self) -> tuple[RowRuns, RowRuns]:
+        """The same in two parts of about the same count, one behind the other."""
+        ends = np.cumsum(self.edges[:, 1] - self.edges[:, 0])
+        if len(ends) == 0:
+            return self, self
+        half = int(ends[-1]) // 2
+        number = int(np.searchsorted(ends, half, side="right"))
+        middle = int(self.edges[number, 1] - (ends[number] - half))
+        first, end = int(self.edges[0, 0]), int(self.edges[-1, 1])
+        return (
+            self.between(first, middle).shifted(first),
+            self.between(middle, end).shifted(middle),
+        )
