@@ -67,14 +67,25 @@ def test_parts_are_joined_in_any_order(gaps: list[tuple[int, int]]):
     assert joined.rows().tolist() == [n for part in parts for n in part.rows().tolist()]
 
 
-@given(NUMBERS)
-def test_halves_are_even_and_make_the_whole(numbers: list[int]):
-    runs = runs_of(numbers)
-    lower, upper = runs.halves()
+@given(NUMBERS, st.integers(0, 100))
+def test_a_cut_comes_behind_that_many(numbers: list[int], count: int):
+    lower, upper = runs_of(numbers).cut(count)
     assert whole(lower)
     assert whole(upper)
-    assert lower.rows().tolist() + upper.rows().tolist() == numbers
-    assert len(upper) - len(lower) in (0, 1)
+    assert lower.rows().tolist() == numbers[:count]
+    assert upper.rows().tolist() == numbers[count:]
+
+
+@given(NUMBERS, st.integers(0, 9))
+def test_a_bridge_spans_small_gaps_only(numbers: list[int], gap: int):
+    bridged = runs_of(numbers).bridged(gap)
+    expected = {
+        n
+        for a, b in itertools.pairwise([*numbers, *numbers[-1:]])
+        for n in (range(a, b + 1) if b - a - 1 <= gap else (a, b))
+    }
+    assert whole(bridged)
+    assert bridged.rows().tolist() == sorted(expected)
 
 
 @pytest.mark.parametrize(("first", "end"), [(0, 0), (5, 5), (9, 4)])

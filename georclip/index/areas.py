@@ -51,21 +51,21 @@ class Area:
         side shares area with it, wherever the outline runs; only a rectangle whose corner lies
         in the box has to be held against the outline.
         """
-        near = self._near(bounds)
-        plain = near & (bounds[:, 0] <= bounds[:, 2])
-        if not self._has_area:
-            return Verdict(inside=np.zeros_like(near), unsure=near)
-        if self._rectangles is None:
-            return self._judge_by_shape(bounds, near, plain)
-        inside, unsure = np.zeros_like(near), near & ~plain
-        west, south, east, north = bounds.T
+        if self._rectangles is None or not self._has_area:
+            return self._judge_by_shape(bounds, crossing=bounds[:, 0] > bounds[:, 2])
+        west, south, east, north = np.ascontiguousarray(bounds.T)
+        crossing = west > east
+        inside, met = np.zeros_like(crossing), np.zeros_like(crossing)
         for left, bottom, right, top in self._rectangles.tolist():
-            met = plain & (west < right) & (east > left) & (south < top) & (north > bottom)
+            shares = (west < right) & (east > left) & (south < top) & (north > bottom)
             across = (left <= west) & (east <= right)
             along = (bottom <= south) & (north <= top)
-            inside |= met & (across | along)
-            unsure |= met
-        return Verdict(inside=inside, unsure=unsure & ~inside)
+            inside |= shares & (across | along)
+            met |= shares
+        if crossing.any():
+            inside &= ~crossing
+            met = np.where(crossing, self._near(bounds), met)
+        return Verdict(inside=inside, unsure=met & ~inside)
 
     def judge_pages(self, bounds: npt.NDArray[np.float64]) -> Verdict:
         """Boxes around many chips: inside only where each chip's own box must be.
@@ -73,24 +73,23 @@ class Area:
         Args:
             bounds: (n, 4); west = -180 and east = 180 where a chip crosses the date line.
         """
+        if self._rectangles is None or not self._has_area:
+            return self._judge_by_shape(bounds, crossing=np.zeros(len(bounds), dtype=np.bool_))
+        west, south, east, north = np.ascontiguousarray(bounds.T)
+        inside, met = np.zeros(len(bounds), dtype=np.bool_), np.zeros(len(bounds), dtype=np.bool_)
+        for left, bottom, right, top in self._rectangles.tolist():
+            met |= (west < right) & (east > left) & (south < top) & (north > bottom)
+            inside |= (left <= west) & (east <= right) & (bottom <= south) & (north <= top)
+        return Verdict(inside=inside, unsure=met & ~inside)
+
+    def _judge_by_shape(
+        self, bounds: npt.NDArray[np.float64], *, crossing: npt.NDArray[np.bool_]
+    ) -> Verdict:
+        """The same for any area; what has no area of its own is left to outlines."""
         near = self._near(bounds)
         if not self._has_area:
             return Verdict(inside=np.zeros_like(near), unsure=near)
-        if self._rectangles is None:
-            return self._judge_by_shape(bounds, near, near)
-        inside = np.zeros_like(near)
-        west, south, east, north = bounds.T
-        for left, bottom, right, top in self._rectangles.tolist():
-            inside |= (left <= west) & (east <= right) & (bottom <= south) & (north <= top)
-        return Verdict(inside=inside, unsure=near & ~inside)
-
-    def _judge_by_shape(
-        self,
-        bounds: npt.NDArray[np.float64],
-        near: npt.NDArray[np.bool_],
-        plain: npt.NDArray[np.bool_],
-    ) -> Verdict:
-        inside, unsure = np.zeros_like(near), near & ~plain
+        inside, unsure, plain = np.zeros_like(near), near & crossing, near & ~crossing
         boxes = shapely.box(*(bounds[plain, side] for side in range(4)))
         inside[plain] = shapely.contains(self.aoi, boxes)
         unsure[plain] = ~inside[plain] & shapely.intersects(self.aoi, boxes)

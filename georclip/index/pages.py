@@ -30,12 +30,7 @@ class PageTable:
 
     def rows(self, chosen: npt.NDArray[np.bool_]) -> RowRuns:
         """Rows of some pages, bool (pages,)."""
-        edges = self.edges[chosen]
-        if len(edges) < 2:
-            return RowRuns(edges)
-        opens = np.concatenate([[True], edges[1:, 0] != edges[:-1, 1]])
-        ends = edges[np.concatenate([opens[1:], [True]]), 1]
-        return RowRuns(np.stack([edges[opens, 0], ends], axis=1))
+        return RowRuns(self.edges[chosen]).bridged(0)
 
 
 def gather_pages(segments: Sequence[Segment]) -> PageTable:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FEW_RUNS = 64
-"""Up to this many runs are filled in one by one, which is cheaper than a sum over all rows."""
+"""Up to this many runs are filled in one by one, which is cheaper than to name all rows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +46,7 @@ class RowRuns:
         if len(parts) < 2:
             return parts[0] if parts else cls.span(0, 0)
         edges = np.concatenate([part.edges for part in parts])
-        edges = edges[np.argsort(edges[:, 0], kind="stable")]
-        opens = np.concatenate([[True], edges[1:, 0] != edges[:-1, 1]])
-        starts = edges[opens, 0]
-        ends = edges[np.concatenate([opens[1:], [True]]), 1]
-        return cls(np.stack([starts, ends], axis=1))
+        return cls(edges[np.argsort(edges[:, 0], kind="stable")]).bridged(0)
 
     def __len__(self) -> int:
         """How many numbers."""
@@ -95,24 +91,30 @@ class RowRuns:
 
     def mask(self, count: int) -> npt.NDArray[np.bool_]:
         """Bool, (count,): which of the numbers from 0 on are here."""
+        mask = np.zeros(count, dtype=np.bool_)
         if len(self.edges) <= _FEW_RUNS:
-            mask = np.zeros(count, dtype=np.bool_)
             for first, end in self:
                 mask[first:end] = True
-            return mask
-        steps = np.zeros(count + 1, dtype=np.int8)
-        steps[self.edges[:, 0]] = 1
-        steps[self.edges[:, 1]] = -1
-        return np.cumsum(steps[:count], dtype=np.int8).view(np.bool_)
+        else:
+            mask[self.rows()] = True
+        return mask
 
-    def halves(self) -> tuple[RowRuns, RowRuns]:
-        """The same in two parts of about the same count, one behind the other."""
+    def bridged(self, gap: int) -> RowRuns:
+        """The same and what lies between two runs that are at most `gap` apart."""
+        edges = self.edges
+        if len(edges) < 2:
+            return self
+        apart = edges[1:, 0] - edges[:-1, 1] > gap
+        starts = edges[np.concatenate([[True], apart]), 0]
+        return RowRuns(np.stack([starts, edges[np.concatenate([apart, [True]]), 1]], axis=1))
+
+    def cut(self, count: int) -> tuple[RowRuns, RowRuns]:
+        """The first `count` of the numbers, or all, and the others."""
         ends = np.cumsum(self.edges[:, 1] - self.edges[:, 0])
-        if len(ends) == 0:
-            return self, self
-        half = int(ends[-1]) // 2
-        number = int(np.searchsorted(ends, half, side="right"))
-        middle = int(self.edges[number, 1] - (ends[number] - half))
+        number = int(np.searchsorted(ends, count, side="left"))
+        if number == len(ends):
+            return self, RowRuns.span(0, 0)
+        middle = int(self.edges[number, 1] - (ends[number] - count))
         first, end = int(self.edges[0, 0]), int(self.edges[-1, 1])
         return (
             self.between(first, middle).shifted(first),

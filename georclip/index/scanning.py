@@ -1,4 +1,4 @@
-"""Which segments are scanned how, and on how many cores."""
+"""Which rows are scanned how, and on how many cores."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from georclip.index.runs import RowRuns
 from georclip.index.segments import LISTED_ROWS, Segment
-from georclip.index.vectors import one_thread_each
+from georclip.index.vectors import one_thread
 
 Part = tuple[Segment, RowRuns]
 """Positions in a segment."""
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """Rows of the index, int64 (n,), and their exact scores, float32 (n,)."""
 
-_APPROXIMATE_SHARE = 16_384
+_LISTED_SHARE = 16_384
 """Rows of one segment from which on its inverted file is faster than a scan."""
 _SHARED_ROWS = 16_384
 """Selections from this size on are worth a second core."""
@@ -28,11 +28,20 @@ _MOST_THREADS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Task:
-    """Positions in a segment that one thread looks at, all of them or by way of its lists."""
+    """Positions in a segment, to be looked at one by one or by way of the segment's lists."""
 
     segment: Segment
     positions: RowRuns
     by_lists: bool
+
+    def best(self, query: npt.NDArray[np.float32], k: int) -> Found:
+        vectors, inverted = self.segment.vectors, self.segment.inverted
+        if self.by_lists and inverted is not None:
+            candidates = inverted.candidates(query, self.positions, k)
+            found, scores = vectors.best_of(query, candidates, k)
+        else:
+            found, scores = vectors.best(query, self.positions, k)
+        return found + self.segment.first_row, scores
 
 
 class Scanner:
@@ -57,17 +66,17 @@ class Scanner:
         Returns:
             In no order; at least min(k, n) rows.
         """
+        count = sum(len(positions) for _, positions in parts)
+        threads = self._threads if count >= _SHARED_ROWS else 1
+        by_lists = not exact and count >= LISTED_ROWS
+        bundles = _bundles(parts, share=-(-count // threads), by_lists=by_lists)
 
-        def work(task: _Task) -> Found:
-            vectors, inverted = task.segment.vectors, task.segment.inverted
-            if task.by_lists and inverted is not None:
-                candidates = inverted.candidates(query, task.positions, k)
-                found, scores = vectors.best_of(query, candidates, k)
-            else:
-                found, scores = vectors.best(query, task.positions, k)
-            return found + task.segment.first_row, scores
+        def work(tasks: Sequence[_Task]) -> list[Found]:
+            with one_thread():  # one core each: a query alone gives FAISS nothing to share
+                return [task.best(query, k) for task in tasks]
 
-        results = self._map(self._tasks(parts, exact=exact), work)
+        looked = [work(bundles[0])] if len(bundles) == 1 else self._in_threads(work, bundles)
+        results = [found for bundle in looked for found in bundle]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in results)])
         scores = np.concatenate([np.empty(0, dtype=np.float32), *(s for _, s in results)])
         return rows, scores
@@ -78,32 +87,30 @@ class Scanner:
             self._pool.shutdown()
             self._pool = None
 
-    def _tasks(self, parts: Sequence[Part], *, exact: bool) -> list[_Task]:
-        """What is to be done, in pieces that two cores can share."""
-        count = sum(len(positions) for _, positions in parts)
-        fair = max(_SHARED_ROWS // 2, count // self._threads)
-        tasks = []
-        for segment, positions in parts:
-            by_lists = (
-                not exact
-                and count >= LISTED_ROWS
-                and len(positions) >= _APPROXIMATE_SHARE
-                and segment.inverted is not None
-            )
-            pieces = [positions]
-            if self._threads > 1 and len(positions) > fair and not by_lists:
-                pieces = list(positions.halves())
-            tasks += [_Task(segment=segment, positions=p, by_lists=by_lists) for p in pieces]
-        return tasks
-
-    def _map(self, tasks: Sequence[_Task], work: Callable[[_Task], Found]) -> list[Found]:
-        spread = sum(len(task.positions) for task in tasks) >= _SHARED_ROWS
-        if not spread or len(tasks) < 2 or self._threads == 1:
-            return [work(task) for task in tasks]
-        for task in tasks:
+    def _in_threads(
+        self, work: Callable[[Sequence[_Task]], list[Found]], bundles: Sequence[Sequence[_Task]]
+    ) -> list[list[Found]]:
+        """Work on the first bundle here and on the others in threads of their own."""
+        for task in (task for bundle in bundles for task in bundle):
             task.segment.open()
         if self._pool is None:
-            self._pool = ThreadPoolExecutor(
-                self._threads, "georclip-scan", initializer=one_thread_each
-            )
-        return list(self._pool.map(work, tasks))
+            self._pool = ThreadPoolExecutor(self._threads - 1, "georclip-scan")
+        others = [self._pool.submit(work, bundle) for bundle in bundles[1:]]
+        return [work(bundles[0]), *(other.result() for other in others)]
+
+
+def _bundles(parts: Sequence[Part], *, share: int, by_lists: bool) -> list[list[_Task]]:
+    """Parts as tasks, in bundles of about `share` rows; a scan is cut in two where that fits."""
+    bundles: list[list[_Task]] = [[]]
+    room = share
+    for segment, positions in parts:
+        listed = by_lists and len(positions) >= _LISTED_SHARE and segment.inverted is not None
+        left = positions
+        while len(left):
+            piece, left = (left, RowRuns.span(0, 0)) if listed else left.cut(room)
+            bundles[-1].append(_Task(segment=segment, positions=piece, by_lists=listed))
+            room -= len(piece)
+            if room <= 0:
+                bundles.append([])
+                room = share
+    return [bundle for bundle in bundles if bundle] or [[]]

@@ -22,6 +22,9 @@ from georclip.index.runs import RowRuns
 from georclip.index.view import View
 from georclip.values import DateRange
 
+_FEW_RUNS = 64
+"""Up to this many runs are copied one by one, which is quicker than row by row."""
+
 ReadFootprints = Callable[[npt.NDArray[np.int64]], list[bytes]]
 
 
@@ -73,25 +76,20 @@ def _taken_within(indexed: IndexedScene, dates: DateRange) -> bool:
 
 def _in_area(view: View, area: Area, footprints: ReadFootprints) -> RowRuns:
     """Live rows whose footprints share area with an area."""
-    pages = view.pages
-    whole = area.judge_pages(pages.bounds)
-    parts = [pages.rows(whole.inside)]
-    for segment, positions in view.split(pages.rows(whole.unsure)):
-        chips = area.judge_chips(_take(segment.columns.bounds, positions))
-        kept = chips.inside
-        if chips.unsure.any():
-            rows = positions.rows()[chips.unsure] + segment.first_row
-            live = ~np.isin(rows, view.dead)  # the catalog no longer knows the others
-            passed = np.zeros(len(rows), dtype=np.bool_)
-            passed[live] = footprints_pass_aoi(shapes_of(footprints(rows[live])), area.aoi)
-            kept[chips.unsure] = passed
-        parts.append(positions.where(kept).shifted(segment.first_row))
-    return RowRuns.joined(parts).without(view.dead)
+    pages = area.judge_pages(view.pages.bounds)
+    whole, partly = view.pages.rows(pages.inside), view.pages.rows(pages.unsure)
+    bounds = [_take(s.columns.bounds, positions) for s, positions in view.split(partly)]
+    chips = area.judge_chips(np.concatenate([np.empty((0, 4)), *bounds]))
+    rows, kept = partly.rows(), chips.inside
+    if chips.unsure.any():
+        asked = np.flatnonzero(chips.unsure)
+        asked = asked[~np.isin(rows[asked], view.dead)]  # the catalog no longer knows the others
+        kept[asked] = footprints_pass_aoi(shapes_of(footprints(rows[asked])), area.aoi)
+    return RowRuns.joined([whole, RowRuns.of(rows[kept])]).without(view.dead)
 
 
 def _take(column: npt.NDArray[Any], runs: RowRuns) -> npt.NDArray[Any]:
     """Values of a column at some positions, in order."""
-    if len(runs.edges) == 1:
-        first, end = runs.edges[0].tolist()
-        return column[first:end]
-    return column[runs.rows()]
+    if len(runs.edges) > _FEW_RUNS:
+        return column[runs.rows()]
+    return np.concatenate([column[:0], *(column[first:end] for first, end in runs)])

@@ -15,6 +15,8 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,12 @@ _GATHER_ROWS = 512
 _CHUNK_ROWS = 1_024
 """Rows widened to fp32 at once: what a processor's cache holds."""
 
+_WIDEST_GAP = 8_192
+"""Rows that a scan passes over rather than starting anew behind them."""
+
+_ANNOUNCED_GAP = 32
 _ANNOUNCED_RUNS = 512
+_BLOCK_ROWS = 16
 """Up to this many runs the system is told which pages will be read."""
 
 
@@ -52,6 +59,40 @@ _SAMPLED_PER_LIST = 160
 _SEED = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Stretch:
+    """Neighbouring vectors, and which of them are chosen.
+
+    Attributes:
+        first: Position of the first in the segment.
+        index: FAISS's view of them.
+        chosen: Counted from `first`.
+    """
+
+    first: int
+    index: Any
+    chosen: RowRuns
+
+    def best(
+        self, query: npt.NDArray[np.float32], most: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Positions in the segment and coarse scores of the best, best first."""
+        asked = min(len(self.chosen), most)
+        scores, found = self.index.search(query[None], asked, params=self._parameters())
+        return np.asarray(found[0] + self.first), scores[0]
+
+    def above(self, query: npt.NDArray[np.float32], floor: np.float32) -> npt.NDArray[np.int64]:
+        """Positions in the segment of all whose coarse score is at least `floor`."""
+        below = float(np.nextafter(floor, np.float32(-2)))
+        _, _, found = self.index.range_search(query[None], below, params=self._parameters())
+        return np.asarray(found + self.first)
+
+    def _parameters(self) -> Any:  # noqa: ANN401 - FAISS's own
+        if len(self.chosen) == self.index.ntotal:
+            return None
+        return _faiss.SearchParameters(sel=_selector(self.chosen, self.index.ntotal))
+
+
 class VectorSegment:
     """Vectors of one segment. Positions count from 0 within the segment.
 
@@ -65,6 +106,7 @@ class VectorSegment:
         self._path = path
         self._count = count
         self._dim = dim
+        self._announced = np.zeros(count // _BLOCK_ROWS + 1, dtype=np.bool_)
 
     @property
     def codes(self) -> npt.NDArray[np.float16]:
@@ -130,31 +172,57 @@ class VectorSegment:
     def _scan(
         self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
     ) -> npt.NDArray[np.int64]:
-        """A superset of the k best, found by FAISS."""
-        index, count = self._index, len(positions)
-        parameters = None
-        if count < self._count:
-            parameters = _faiss.SearchParameters(sel=_selector(positions, self._count))
-        asked = min(count, 2 * k + 64)
-        scores, found = index.search(query[None], asked, params=parameters)
-        floor = scores[0, k - 1] - 2 * coarse_error(self._dim)
-        if asked == count or scores[0, -1] < floor:
-            candidates = found[0][scores[0] >= floor]
-        else:  # more rows are within the error of the k-th than were asked for: take them all
-            _, _, candidates = index.range_search(
-                query[None], float(np.nextafter(floor, np.float32(-2))), params=parameters
+        """A superset of the k best, found by FAISS, one stretch of rows after the other."""
+        stretches = [
+            _Stretch(
+                first=first, index=self._window(first, end), chosen=positions.between(first, end)
             )
-        return np.sort(candidates)
+            for first, end in positions.bridged(_WIDEST_GAP)
+        ]
+        looked = [stretch.best(query, 2 * k + 64) for stretch in stretches]
+        scores = np.concatenate([scores for _, scores in looked])
+        floor = np.partition(scores, len(scores) - k)[len(scores) - k] - 2 * coarse_error(self._dim)
+        candidates = [
+            # Where more are within the error of the k-th than were asked for, take them all.
+            stretch.above(query, floor)
+            if len(found) < len(stretch.chosen) and scores[-1] >= floor
+            else found[scores >= floor]
+            for stretch, (found, scores) in zip(stretches, looked, strict=True)
+        ]
+        return np.sort(np.concatenate(candidates))
+
+    def _window(self, first: int, end: int) -> Any:  # noqa: ANN401 - an index as FAISS has it
+        """FAISS's view of some of the vectors: nothing is copied, nothing else is looked at."""
+        index = self._index
+        if (first, end) == (0, self._count):
+            return index
+        width = index.code_size
+        start = self.codes.__array_interface__["data"][0] + first * width
+        window = faiss.IndexScalarQuantizer(
+            self._dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+        )
+        window.codes = _faiss.MaybeOwnedVectorUInt8.create_view(
+            faiss.cast_integer_to_void_ptr(start), (end - first) * width, index.codes.owner
+        )
+        window.ntotal = end - first
+        return window
 
     def _announce(self, positions: RowRuns) -> None:
-        """Tell the system which pages are about to be read: cold disks answer 50 times faster."""
+        """Tell the system which pages are about to be read: cold disks answer 50 times faster.
+
+        Each once: what was read lies in memory, as long as there is room for it.
+        """
         codes, mapped = self._mapped
-        if not 0 < len(positions.edges) <= _ANNOUNCED_RUNS or not hasattr(mapped, "madvise"):
+        near = positions.bridged(_ANNOUNCED_GAP)
+        if len(near.edges) > _ANNOUNCED_RUNS or not hasattr(mapped, "madvise"):
             return
         width, offset = codes.strides[0], len(mapped) - codes.nbytes
-        for first, end in positions:
-            start = (offset + first * width) // mmap.PAGESIZE * mmap.PAGESIZE
-            mapped.madvise(mmap.MADV_WILLNEED, start, offset + end * width - start)
+        for first, end in near:
+            blocks = self._announced[first // _BLOCK_ROWS : (end - 1) // _BLOCK_ROWS + 1]
+            if not blocks.all():
+                blocks[:] = True
+                start = (offset + first * width) // mmap.PAGESIZE * mmap.PAGESIZE
+                mapped.madvise(mmap.MADV_WILLNEED, start, offset + end * width - start)
 
     @cached_property
     def _index(self) -> Any:  # noqa: ANN401 - an index as FAISS has it
@@ -246,7 +314,7 @@ class InvertedFile:
 
     @cached_property
     def _index(self) -> Any:  # noqa: ANN401 - an index as FAISS has it
-        index = _read(self._path, _faiss.IO_FLAG_MMAP)
+        index = _read(self._path, _faiss.IO_FLAG_MMAP_IFC)
         _check(self._path, index, faiss.IndexIVFRaBitQ, self._count, self._dim)
         return index
 
@@ -275,9 +343,15 @@ def write_inverted(path: Path, stored: JoinedVectors, order: npt.NDArray[np.int6
     faiss.write_index(index, str(path))
 
 
-def one_thread_each() -> None:
-    """Let FAISS use one core per search in this thread: several threads share the cores."""
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep FAISS to one core in the calling thread, which is what OpenMP's setting is for."""
+    before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 def _selector(positions: RowRuns, count: int) -> Any:  # noqa: ANN401 - FAISS's own
