@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import EncoderMismatchError, GeorclipError, IndexCorruptError, QueryError
+from georclip.index.batch import top_rows_of_many
 from georclip.index.catalog import Catalog
 from georclip.index.files import Layout, missing, saying_where
 from georclip.index.info import describe
@@ -183,18 +184,56 @@ class IndexReader:
             raise QueryError(f"k must be at least 1, not {k}")
         unit = unit_query(np.asarray(query), self.encoder.dim)
         with self._catalog.snapshot(), self._files_there():
-            if rows is None:
-                self._follow()
-                rows = self._view.live
+            runs = self._runs(rows)
             return top_rows(
                 self._view,
                 unit,
-                rows if isinstance(rows, RowRuns) else as_runs(np.asarray(rows, dtype=np.int64)),
+                runs,
                 k,
                 exact=exact,
                 scanner=self._scanner,
                 chip_ids=self._catalog.chip_ids,
             )
+
+    def top_many(
+        self, queries: npt.NDArray[np.float32], rows: npt.NDArray[np.int64] | RowRuns | None, k: int
+    ) -> list[list[tuple[int, float]]]:
+        """`top` for many questions, exact, in one pass over the vectors for each thousand of them.
+
+        Args:
+            queries: float32, (n, dim), any length but zero.
+            rows: Rows to choose from; None is all.
+            k: Most rows wanted.
+
+        Returns:
+            What `top` returns, for each question in order.
+
+        Raises:
+            QueryError: k is below 1, or a query is zero or not finite.
+            EncoderMismatchError: The queries have another length than the vectors.
+        """
+        if k < 1:
+            raise QueryError(f"k must be at least 1, not {k}")
+        if len(queries) == 0:
+            return []
+        units = np.stack([unit_query(np.asarray(query), self.encoder.dim) for query in queries])
+        with self._catalog.snapshot(), self._files_there():
+            runs = self._runs(rows)
+            return top_rows_of_many(
+                self._view,
+                units,
+                runs,
+                k,
+                scanner=self._scanner,
+                chip_ids=self._catalog.chip_ids,
+            )
+
+    def _runs(self, rows: npt.NDArray[np.int64] | RowRuns | None) -> RowRuns:
+        """Rows as a caller names them; None is all of the newest state."""
+        if rows is None:
+            self._follow()
+            return self._view.live
+        return rows if isinstance(rows, RowRuns) else as_runs(np.asarray(rows, dtype=np.int64))
 
     def fetch(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[tuple[Chip, Scene]]:
         """Chips and scenes of rows, in their order.

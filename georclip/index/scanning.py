@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,10 @@ Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 _LISTED_SHARE = 16_384
 """Rows of one segment from which on its inverted file is faster than a scan."""
+_LEAST_SCORED = 400
+"""Candidates from lists that are scored exactly, over all segments, at least."""
+_SCORED_PER_HIT = 20
+"""The same, for each of the k that are wanted."""
 _SHARED_ROWS = 16_384
 """Selections from this size on are worth a second core."""
 _MOST_THREADS = 8
@@ -34,14 +39,31 @@ class _Task:
     positions: RowRuns
     by_lists: bool
 
-    def best(self, query: npt.NDArray[np.float32], k: int) -> Found:
-        vectors, inverted = self.segment.vectors, self.segment.inverted
+    def look(self, query: npt.NDArray[np.float32], k: int) -> _Look:
+        """Find rows that may be among the k best."""
+        inverted = self.segment.inverted
         if self.by_lists and inverted is not None:
-            candidates = inverted.candidates(query, self.positions, k)
-            found, scores = vectors.best_of(query, candidates, k)
+            found, scores = inverted.candidates(query, self.positions, k)
         else:
-            found, scores = vectors.best(query, self.positions, k)
-        return found + self.segment.first_row, scores
+            found, scores = self.segment.vectors.best(query, self.positions, k)
+        return _Look(task=self, positions=found, scores=scores)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Look:
+    """What a task has found: positions, and their scores, or estimates where lists were asked."""
+
+    task: _Task
+    positions: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+
+    def settled(self, query: npt.NDArray[np.float32], floor: float) -> Found:
+        """Rows and exact scores; of estimates only those of at least `floor`."""
+        segment, positions, scores = self.task.segment, self.positions, self.scores
+        if self.task.by_lists:
+            positions = np.sort(positions[scores >= floor])
+            scores = segment.vectors.scores(query, positions)
+        return positions + segment.first_row, scores
 
 
 class Scanner:
@@ -71,14 +93,16 @@ class Scanner:
         by_lists = not exact and count >= LISTED_ROWS
         bundles = _bundles(parts, share=-(-count // threads), by_lists=by_lists)
 
-        def work(tasks: Sequence[_Task]) -> list[Found]:
+        def work(tasks: Sequence[_Task]) -> list[_Look]:
             with one_thread():  # one core each: a query alone gives FAISS nothing to share
-                return [task.best(query, k) for task in tasks]
+                return [task.look(query, k) for task in tasks]
 
         looked = [work(bundles[0])] if len(bundles) == 1 else self._in_threads(work, bundles)
-        results = [found for bundle in looked for found in bundle]
-        rows = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in results)])
-        scores = np.concatenate([np.empty(0, dtype=np.float32), *(s for _, s in results)])
+        looks = [look for bundle in looked for look in bundle]
+        floor = _floor(looks, max(_LEAST_SCORED, _SCORED_PER_HIT * k))
+        found = [look.settled(query, floor) for look in looks]
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in found)])
+        scores = np.concatenate([np.empty(0, dtype=np.float32), *(s for _, s in found)])
         return rows, scores
 
     def close(self) -> None:
@@ -88,8 +112,8 @@ class Scanner:
             self._pool = None
 
     def _in_threads(
-        self, work: Callable[[Sequence[_Task]], list[Found]], bundles: Sequence[Sequence[_Task]]
-    ) -> list[list[Found]]:
+        self, work: Callable[[Sequence[_Task]], list[_Look]], bundles: Sequence[Sequence[_Task]]
+    ) -> list[list[_Look]]:
         """Work on the first bundle here and on the others in threads of their own."""
         for task in (task for bundle in bundles for task in bundle):
             task.segment.open()
@@ -97,6 +121,15 @@ class Scanner:
             self._pool = ThreadPoolExecutor(self._threads - 1, "georclip-scan")
         others = [self._pool.submit(work, bundle) for bundle in bundles[1:]]
         return [work(bundles[0]), *(other.result() for other in others)]
+
+
+def _floor(looks: Sequence[_Look], most: int) -> float:
+    """The least estimate of the `most` best over all segments."""
+    estimates = [look.scores for look in looks if look.task.by_lists]
+    every = np.concatenate([np.empty(0, dtype=np.float32), *estimates])
+    if len(every) <= most:
+        return -math.inf
+    return float(np.partition(every, len(every) - most)[len(every) - most])
 
 
 def _bundles(parts: Sequence[Part], *, share: int, by_lists: bool) -> list[list[_Task]]:

@@ -13,7 +13,6 @@ selections so large that looking at every vector takes too long. What it finds i
 from __future__ import annotations
 
 import math
-import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,33 +27,26 @@ import numpy.typing as npt
 from georclip.errors import IndexCorruptError
 from georclip.index.joined import JoinedVectors
 from georclip.index.runs import RowRuns
-from georclip.index.scores import coarse_error, exact_scores, widened
+from georclip.index.scores import coarse_error, widened
+from georclip.index.stored import StoredVectors
 
 _faiss: Any = faiss  # its stubs describe the C++ constructors, not those of Python
 
 _GATHER_ROWS = 512
 """Selections up to this many rows are scored directly; a scan would look at every bit."""
 
-_CHUNK_ROWS = 1_024
-"""Rows widened to fp32 at once: what a processor's cache holds."""
-
 _WIDEST_GAP = 8_192
 """Rows that a scan passes over rather than starting anew behind them."""
 
-_ANNOUNCED_GAP = 32
-_ANNOUNCED_RUNS = 512
-_BLOCK_ROWS = 16
-"""Up to this many runs the system is told which pages will be read."""
-
-
 _PROBED_SHARE = 0.2
 """Part of a segment's lists that is looked into at first."""
-_LEAST_CANDIDATES = 200
-"""Candidates of a segment that are scored exactly, at least."""
+_LEAST_CANDIDATES = 100
+"""Candidates that a segment names, at least."""
 _CANDIDATES_PER_HIT = 10
-"""The same, for each of the k that are wanted. With these three, ten of a million are found with
-a recall of 0.99 and more (README, "Measured")."""
-_SAMPLED_PER_LIST = 160
+"""The same, for each of the k that are wanted."""
+_CODE_BITS = 2
+"""For each component of a vector; with one, three times as many candidates are needed."""
+_SAMPLED_PER_LIST = 64
 """Vectors that k-means sees, for each list."""
 _SEED = 0
 
@@ -106,7 +98,6 @@ class VectorSegment:
         self._path = path
         self._count = count
         self._dim = dim
-        self._announced = np.zeros(count // _BLOCK_ROWS + 1, dtype=np.bool_)
 
     @property
     def codes(self) -> npt.NDArray[np.float16]:
@@ -116,12 +107,12 @@ class VectorSegment:
             IndexCorruptError: The file is damaged or holds something else (so for all methods).
             FileNotFoundError: It is gone: a writer may have replaced the segment.
         """
-        return self._mapped[0]
+        return self._stored.codes
 
     def open(self) -> None:
         """Map the file now, so that threads find it mapped."""
         assert self._index is not None
-        assert self._mapped is not None
+        assert self._stored is not None
 
     def best(
         self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
@@ -136,38 +127,22 @@ class VectorSegment:
         Returns:
             Positions and exact scores in no order; at least min(k, n) of them.
         """
-        self._announce(positions)
         if len(positions) <= max(_GATHER_ROWS, k):
             candidates = positions.rows()
         else:
+            self._stored.announce(positions)
             candidates = self._scan(query, positions, k)
-        return self._first(candidates, self.scores(query, candidates), k)
-
-    def best_of(
-        self, query: npt.NDArray[np.float32], candidates: npt.NDArray[np.int64], k: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-        """The same of candidates that something else has found, int64 (n,), ascending."""
-        self._announce(RowRuns.of(candidates))
-        return self._first(candidates, self.scores(query, candidates), k)
-
-    def scores(
-        self, query: npt.NDArray[np.float32], positions: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
-        """Exact scores of vectors, float32, (n,)."""
-        scores = np.empty(len(positions), dtype=np.float32)
-        for start in range(0, len(positions), _CHUNK_ROWS):
-            chunk = positions[start : start + _CHUNK_ROWS]
-            scores[start : start + len(chunk)] = exact_scores(query, self.codes[chunk])
-        return scores
-
-    @staticmethod
-    def _first(
-        candidates: npt.NDArray[np.int64], scores: npt.NDArray[np.float32], k: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        scores = self.scores(query, candidates)
         if len(candidates) <= k:
             return candidates, scores
         kept = scores >= np.partition(scores, len(scores) - k)[len(scores) - k]
         return candidates[kept], scores[kept]
+
+    def scores(
+        self, query: npt.NDArray[np.float32], positions: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Exact scores of vectors, float32 (n,), at positions int64 (n,), ascending."""
+        return self._stored.scores(query, positions)
 
     def _scan(
         self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
@@ -196,33 +171,16 @@ class VectorSegment:
         index = self._index
         if (first, end) == (0, self._count):
             return index
-        width = index.code_size
-        start = self.codes.__array_interface__["data"][0] + first * width
         window = faiss.IndexScalarQuantizer(
             self._dim, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
         )
         window.codes = _faiss.MaybeOwnedVectorUInt8.create_view(
-            faiss.cast_integer_to_void_ptr(start), (end - first) * width, index.codes.owner
+            faiss.cast_integer_to_void_ptr(self._stored.address(first)),
+            (end - first) * index.code_size,
+            index.codes.owner,
         )
         window.ntotal = end - first
         return window
-
-    def _announce(self, positions: RowRuns) -> None:
-        """Tell the system which pages are about to be read: cold disks answer 50 times faster.
-
-        Each once: what was read lies in memory, as long as there is room for it.
-        """
-        codes, mapped = self._mapped
-        near = positions.bridged(_ANNOUNCED_GAP)
-        if len(near.edges) > _ANNOUNCED_RUNS or not hasattr(mapped, "madvise"):
-            return
-        width, offset = codes.strides[0], len(mapped) - codes.nbytes
-        for first, end in near:
-            blocks = self._announced[first // _BLOCK_ROWS : (end - 1) // _BLOCK_ROWS + 1]
-            if not blocks.all():
-                blocks[:] = True
-                start = (offset + first * width) // mmap.PAGESIZE * mmap.PAGESIZE
-                mapped.madvise(mmap.MADV_WILLNEED, start, offset + end * width - start)
 
     @cached_property
     def _index(self) -> Any:  # noqa: ANN401 - an index as FAISS has it
@@ -233,17 +191,12 @@ class VectorSegment:
         return index
 
     @cached_property
-    def _mapped(self) -> tuple[npt.NDArray[np.float16], mmap.mmap]:
-        """The stored vectors: the end of the file, behind their length in bytes."""
+    def _stored(self) -> StoredVectors:
         assert self._index is not None  # which has checked what the file holds
-        size = self._count * self._dim * 2
-        with self._path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        offset = len(mapped) - size
-        if offset < 8 or int.from_bytes(mapped[offset - 8 : offset], "little") != size:
-            raise _damaged(self._path, "its vectors are not where they should be")
-        codes = np.frombuffer(mapped, dtype="<f2", count=self._count * self._dim, offset=offset)
-        return codes.reshape(self._count, self._dim), mapped
+        try:
+            return StoredVectors(self._path, count=self._count, dim=self._dim)
+        except ValueError as error:
+            raise _damaged(self._path, str(error)) from error
 
 
 def write_vectors(path: Path, pieces: Iterator[npt.NDArray[np.float16]], dim: int) -> None:
@@ -282,8 +235,8 @@ class InvertedFile:
 
     def candidates(
         self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
-    ) -> npt.NDArray[np.int64]:
-        """Positions among which the k best are most likely found, to be scored exactly.
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Positions among which the k best are most likely found, and what they may score.
 
         More lists are probed, twice as many each time, until the selection has given as many
         candidates as are wanted.
@@ -294,7 +247,7 @@ class InvertedFile:
             k: At least 1.
 
         Returns:
-            int64, (n,), ascending; at least min(k, count) of them.
+            int64, (n,), at least min(k, count) of them, and estimates of scores, float32, (n,).
 
         Raises:
             IndexCorruptError: The file is damaged or holds something else.
@@ -306,10 +259,10 @@ class InvertedFile:
         probes = max(1, round(index.nlist * _PROBED_SHARE))
         while True:
             parameters = _faiss.IVFRaBitQSearchParameters(nprobe=probes, sel=chosen)
-            _, found = index.search(query[None], asked, params=parameters)
-            candidates = found[0][found[0] >= 0]
-            if len(candidates) == asked or probes >= index.nlist:
-                return np.sort(candidates)
+            estimates, found = index.search(query[None], asked, params=parameters)
+            there = found[0] >= 0
+            if there.all() or probes >= index.nlist:
+                return found[0][there], estimates[0][there]
             probes = min(2 * probes, index.nlist)
 
     @cached_property
@@ -322,19 +275,26 @@ class InvertedFile:
 def write_inverted(path: Path, stored: JoinedVectors, order: npt.NDArray[np.int64]) -> None:
     """Write a segment's inverted file.
 
-    Centres are found by spherical k-means over a seeded sample; a code has one bit for each
-    component of what lies between a vector and its centre (RaBitQ: Gao and Long, SIGMOD 2024).
+    Centres are found by spherical k-means over a seeded sample; a code has two bits for each
+    component of what lies between a vector and its centre (extended RaBitQ: Gao and others,
+    SIGMOD 2025).
 
     Args:
         path: File to write.
         stored: Vectors.
         order: Positions in `stored`, as the segment has them.
     """
-    lists = max(1, round(math.sqrt(len(order))))
-    index = faiss.IndexIVFRaBitQ(
-        faiss.IndexFlatIP(stored.dim), stored.dim, lists, faiss.METRIC_INNER_PRODUCT
+    lists = max(1, round(2 * math.sqrt(len(order))))
+    index = _faiss.IndexIVFRaBitQ(
+        faiss.IndexFlatIP(stored.dim),
+        stored.dim,
+        lists,
+        faiss.METRIC_INNER_PRODUCT,
+        True,  # the lists are its own
+        _CODE_BITS,
     )
     index.cp.spherical = True
+    index.cp.niter = 10
     index.cp.seed = _SEED
     sample = np.random.default_rng(_SEED).permutation(order)[: _SAMPLED_PER_LIST * lists]
     index.train(widened(stored.take(np.sort(sample))))
