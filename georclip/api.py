@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from georclip import values
+from georclip.errors import QueryError
 from georclip.index.files import Layout
 from georclip.index.store import IndexStore
 
@@ -244,8 +245,55 @@ class Index:
             if isinstance(text, values.Query)
             else build_query(text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k)
         )
-        result = search(self._store, self.asker, query)
-        return SearchResult(**{part.name: getattr(result, part.name) for part in fields(result)})
+        return _public(search(self._store, self.asker, query))
+
+    def search_many(
+        self,
+        texts: Sequence[str],
+        *,
+        bbox: Sequence[float] | str | None = None,
+        aoi: PathLike | None = None,
+        dates: str | None = None,
+        scene: str | None = None,
+        k: int = 10,
+        refused: Callable[[int, QueryError], None] | None = None,
+    ) -> tuple[SearchResult, ...]:
+        """Places that answer each of many sentences: filters are resolved once for all.
+
+        Args:
+            texts: The sentences; repeats are answered as often.
+            bbox: As in `search`, as are `aoi`, `dates` and `scene`.
+            aoi: A vector file.
+            dates: An interval.
+            scene: A glob.
+            k: Most hits of each sentence.
+            refused: Called with the position in `texts` (from 0) of a sentence that cannot be
+                asked, and why; it is then left out. None raises the first of these errors.
+
+        Returns:
+            The answers, in the order of `texts`.
+
+        Raises:
+            QueryError: The filters make no sense, or a sentence cannot be asked.
+        """
+        from georclip.search.batch import search_sentences
+
+        answers = search_sentences(
+            self._store, lambda: self.asker, texts,
+            bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
+        )  # fmt: skip
+        for place, answer in enumerate(answers):
+            if isinstance(answer, QueryError):
+                if refused is None:
+                    raise QueryError(f"question {place + 1} of {len(texts)}: {answer}") from answer
+                refused(place, answer)
+        return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
+
+    def why_nothing(self, query: values.Query) -> str:
+        """Say which filters of a question no chip passes: a sentence or two, for people."""
+        from georclip.search.nothing import why_nothing
+
+        return why_nothing(self._store, query)
 
     def scenes(self) -> tuple[values.Scene, ...]:
         """The scenes in the index, by uri."""
@@ -295,6 +343,10 @@ class Index:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _public(result: values.SearchResult) -> SearchResult:
+    return SearchResult(**{part.name: getattr(result, part.name) for part in fields(result)})
 
 
 def verify_index(path: PathLike, *, full: bool = False) -> tuple[Finding, ...]:
