@@ -138,8 +138,9 @@ class Index:
         Raises:
             EncoderError: The encoder cannot be loaded here, or its text tower not be exported.
         """
+        from georclip.encoders.cache import text_folder
         from georclip.encoders.registry import STARTER
-        from georclip.encoders.text_store import find_text_tower, text_folder, write_text_tower
+        from georclip.encoders.text_store import find_text_tower, write_text_tower
 
         store = self._writer()
         spec, folder = store.encoder, store.encoder_folder

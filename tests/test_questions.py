@@ -18,8 +18,9 @@ from click.testing import CliRunner
 from georclip.api import create_index, open_index
 from georclip.cli.main import cli
 from georclip.encoders import file_records, text_store
+from georclip.encoders.cache import text_folder
 from georclip.encoders.loading import load_encoder
-from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
+from georclip.encoders.text_store import find_text_tower, keep_text_tower
 from georclip.errors import EncoderError, EncoderMismatchError
 from georclip.testing import draw_scene
 from tests.helpers_clip import register, write_clip
