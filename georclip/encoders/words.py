@@ -162,7 +162,7 @@ class WordTokenizer:
         return ()
 
     def nearest(self, word: str, n: int = 3) -> tuple[str, ...]:
-        """Name up to `n` known words that are spelt nearly as `word` is, best first; () for none."""
+        """Name up to `n` known words that are spelt nearly like `word`, best first; maybe none."""
         wanted = " ".join(normalise(word))
         content = [known for known in self.words if not is_function_word(known)]
         return tuple(get_close_matches(wanted, content, n=n, cutoff=_NEAR))
