@@ -21,6 +21,7 @@ from georclip.encoders import file_records, text_store
 from georclip.encoders.bundle import read_bundle
 from georclip.encoders.cache import text_folder
 from georclip.encoders.loading import load_encoder
+from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.text_store import find_text_tower, keep_text_tower
 from georclip.errors import EncoderError, EncoderMismatchError, ExportError
 from georclip.testing import draw_scene
@@ -368,3 +369,27 @@ def test_a_link_to_an_export_stays_a_link(weights, tmp_path):
     assert done.stdout.strip() == str(link)
     assert link.is_symlink()
     read_bundle(folder).check_whole()
+
+
+def test_pictures_for_a_text_tower_alone_are_one_clear_line(scene, weights, tmp_path):
+    made = index(scene, weights, tmp_path / "index")
+    folder = tmp_path / "text"
+    call("models", "export", "auto", "--weights", weights, "-o", folder, "--text-only")
+    other = draw_scene(tmp_path / "other.tif", pixel_size_m=6, seed=1).path
+    before = read_chips(made)
+    for arguments in (("index", other, "-i", made), ("index", other, "-i", tmp_path / "new")):
+        done = without_torch(*arguments, "--weights", folder, "--chip-size", "64px")
+        assert done.returncode == 1
+        (line,) = [one for one in done.stderr.splitlines() if one.startswith("Error:")]
+        assert "embeds no picture" in line and "Traceback" not in done.stderr
+        assert str(folder) in line
+    assert read_chips(made) == before
+    with open_index(made, weights=folder) as opened, pytest.raises(EncoderError, match="picture"):
+        opened.add(other)
+    with pytest.raises(EncoderError, match="embeds no picture"):
+        RuntimeEncoder.load(folder).encode_images(np.zeros((1, 3, 32, 32), dtype=np.uint8))
+
+
+def read_chips(folder):
+    with open_index(folder) as opened:
+        return opened.info().chip_count
