@@ -65,6 +65,7 @@ def feature_ids(hits: Hits) -> Iterator[str]:
 
 
 def _features(hits: Hits) -> Iterator[dict[str, Any]]:
+    columns = tuple(hits.columns)
     for record, name in zip(hits.records, feature_ids(hits), strict=True):
         footprint = _rounded(record.footprint)
         yield {
@@ -72,7 +73,7 @@ def _features(hits: Hits) -> Iterator[dict[str, Any]]:
             "id": name,
             "bbox": _bbox([footprint]),
             "geometry": _geometry(footprint),
-            "properties": properties(record, hits.columns),
+            "properties": properties(record, columns),
         }
 
 

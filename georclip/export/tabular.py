@@ -33,9 +33,10 @@ def dumps_csv(result: SearchResult | Hits) -> str:
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     hits = as_hits(result)
-    writer.writerow([*hits.columns, "wkt"])
+    columns = tuple(hits.columns)
+    writer.writerow([*columns, "wkt"])
     for record in hits.records:
-        cells = [_cell(value) for value in properties(record, hits.columns).values()]
+        cells = [_cell(value) for value in properties(record, columns).values()]
         wkt = shapely.to_wkt(record.footprint, rounding_precision=7, trim=True)
         writer.writerow([*cells, wkt])
     return text.getvalue()
