@@ -83,7 +83,11 @@ def test_a_file_where_nothing_can_be_asked_is_an_error(world, tmp_path):
     done = georclip("search", "--queries", "-", "-i", world / "index", stdin="zyxwv\n")
     assert_one_line_error(done, "stdin:1:", "1 of 1 questions refused")
     (tmp_path / "empty").write_text("# nothing\n")
-    for name, message in (("empty", "holds no question"), ("none", "No such file")):
+    (tmp_path / "stdin").write_text("# a file of that name\n")
+    for name, message in (
+        ("empty", "holds no question"), ("none", "No such file"), (".", "Is a directory"),
+        ("stdin", "stdin holds no question"),
+    ):  # fmt: skip
         with pytest.raises(QueryError, match=message):
             call(world, "--queries", tmp_path / name)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -21,8 +22,17 @@ from georclip.errors import QueryError
 
 if TYPE_CHECKING:
     from georclip.api import Index, SearchResult
+    from georclip.search.sentences import Sentence
 
 FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """A file of sentences, and what it is called in errors."""
+
+    name: str
+    sentences: tuple[Sentence, ...]
 
 
 class Filters(TypedDict):
@@ -109,15 +119,16 @@ def search(
     text = _one_text(words, queries)
     check_output(output, output_format, overwrite=overwrite)
     filters = Filters(bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k)
+    questions = None if queries is None else _read(queries)
     problem = ""
     with open_index(index_path, weights=weights, device=device) as index:
         results: Sequence[SearchResult]
-        if queries is None:
+        if questions is None:
             results = (index.search(text, **filters),)
         else:
-            results, problem = _ask_all(index, queries, filters)
+            results, problem = _ask_all(index, questions, filters)
         nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
-    hits = as_hits(results[0]) if queries is None else as_batch(results)
+    hits = as_hits(results[0]) if questions is None else as_batch(results)
     if output is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width))
@@ -145,21 +156,28 @@ def _one_text(words: tuple[str, ...], queries: Path | None) -> str:
     return words[0] if words else ""
 
 
-def _ask_all(index: Index, file: Path, filters: Filters) -> tuple[tuple[SearchResult, ...], str]:
-    """Answers to the sentences of a file, and a line where some could not be asked."""
+def _read(file: Path) -> Questions:
     from georclip.search.sentences import read_sentences
 
-    name = "stdin" if str(file) == "-" else str(file)
+    piped = str(file) == "-"
     try:
-        content = sys.stdin.buffer.read() if name == "stdin" else file.read_bytes()
+        content = sys.stdin.buffer.read() if piped else file.read_bytes()
     except OSError as error:
         raise QueryError(f"{file} cannot be read: {error.strerror or error}") from error
-    sentences = read_sentences(content, name)
+    name = "stdin" if piped else str(file)
+    return Questions(name=name, sentences=read_sentences(content, name))
+
+
+def _ask_all(
+    index: Index, questions: Questions, filters: Filters
+) -> tuple[tuple[SearchResult, ...], str]:
+    """Answers to the sentences of a file, and a line where some could not be asked."""
 
     def refuse(place: int, error: QueryError) -> None:
-        click.echo(f"Error: {name}:{sentences[place].line}: {error}", err=True)
+        line = questions.sentences[place].line
+        click.echo(f"Error: {questions.name}:{line}: {error}", err=True)
 
-    texts = [sentence.text for sentence in sentences]
+    texts = [sentence.text for sentence in questions.sentences]
     results = index.search_many(texts, **filters, refused=refuse)
     refused = f"{len(texts) - len(results)} of {len(texts)} questions refused, see above"
     if not results:

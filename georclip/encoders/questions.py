@@ -54,7 +54,7 @@ def load_for_questions(
     from georclip.encoders.runtime import RuntimeEncoder
 
     if isinstance(encoder, RuntimeEncoder):
-        return remembering(spec, encoder.bundle, lambda: encoder)
+        return remembering(encoder.spec, encoder.bundle, lambda: encoder)
     return encoder
 
 
