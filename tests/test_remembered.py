@@ -150,6 +150,29 @@ def test_towers_that_only_say_that_they_are_the_same_are_told_apart(
     np.testing.assert_array_equal(found, foreign)
 
 
+def test_a_copy_of_a_tower_elsewhere_is_another(spec, cache, tmp_path):
+    """Of large towers only a sample is compared: a folder's record is no proof of what it holds."""
+    (own,) = (cache.parent / "text-towers").iterdir()
+    shutil.copytree(own, tmp_path / "copy", copy_function=shutil.copy2)
+    asker(spec).encode_texts(["a port"])
+    asker(spec, beside=tmp_path / "copy").encode_texts(["a port"])
+    assert len(files(cache)) == 2
+
+
+def test_a_tower_that_stands_in_for_a_damaged_one_is_not_remembered_as_that(
+    spec, torch_encoder, tmp_path, cache, caplog
+):
+    write_text_tower(torch_encoder, tmp_path / "beside")
+    tower = tmp_path / "beside" / "text.safetensors"
+    content = bytearray(tower.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    tower.write_bytes(content)
+    found = asker(spec, beside=tmp_path / "beside").encode_texts(["a port"])
+    assert "a text tower is passed over" in caplog.text
+    np.testing.assert_array_equal(found, asker(spec)._open().encode_texts(["a port"]))
+    assert files(cache) == []
+
+
 def test_a_tower_that_was_written_anew_is_asked_anew(spec, torch_encoder, tmp_path, cache):
     folder = tmp_path / "own"
     write_text_tower(torch_encoder, folder)
