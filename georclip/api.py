@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 from georclip import values
+from georclip.errors import QueryError
 from georclip.index.files import Layout
 from georclip.index.store import IndexStore
 
@@ -137,8 +138,9 @@ class Index:
         Raises:
             EncoderError: The encoder cannot be loaded here, or its text tower not be exported.
         """
+        from georclip.encoders.cache import text_folder
         from georclip.encoders.registry import STARTER
-        from georclip.encoders.text_store import find_text_tower, text_folder, write_text_tower
+        from georclip.encoders.text_store import find_text_tower, write_text_tower
 
         store = self._writer()
         spec, folder = store.encoder, store.encoder_folder
@@ -222,6 +224,7 @@ class Index:
         dates: str | None = None,
         scene: str | None = None,
         k: int = 10,
+        exact: bool = False,
     ) -> SearchResult:
         """Places that answer a sentence, best first.
 
@@ -232,6 +235,7 @@ class Index:
             dates: "A/B", closed; a bare date is the whole UTC day; ".." is open.
             scene: Glob over scene uris and names.
             k: Most hits.
+            exact: Compare every vector, where a large index would look at the likely ones only.
 
         Raises:
             QueryError: The question cannot be asked as it stands.
@@ -244,8 +248,57 @@ class Index:
             if isinstance(text, values.Query)
             else build_query(text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k)
         )
-        result = search(self._store, self.asker, query)
-        return SearchResult(**{part.name: getattr(result, part.name) for part in fields(result)})
+        return _public(search(self._store, self.asker, query, exact=exact))
+
+    def search_many(
+        self,
+        texts: Sequence[str],
+        *,
+        bbox: Sequence[float] | str | None = None,
+        aoi: PathLike | None = None,
+        dates: str | None = None,
+        scene: str | None = None,
+        k: int = 10,
+        exact: bool = False,
+        refused: Callable[[int, QueryError], None] | None = None,
+    ) -> tuple[SearchResult, ...]:
+        """Places that answer each of many sentences: filters are resolved once for all.
+
+        Args:
+            texts: The sentences; repeats are answered as often.
+            bbox: As in `search`, as are `aoi`, `dates` and `scene`.
+            aoi: A vector file.
+            dates: An interval.
+            scene: A glob.
+            k: Most hits of each sentence.
+            exact: As in `search`; 16 sentences and more are always answered so.
+            refused: Called with the position in `texts` (from 0) of a sentence that cannot be
+                asked, and why; it is then left out. None raises the first of these errors.
+
+        Returns:
+            The answers, in the order of `texts`.
+
+        Raises:
+            QueryError: The filters make no sense, or a sentence cannot be asked.
+        """
+        from georclip.search.batch import search_sentences
+
+        answers = search_sentences(
+            self._store, lambda: self.asker, texts,
+            bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k, exact=exact,
+        )  # fmt: skip
+        for place, answer in enumerate(answers):
+            if isinstance(answer, QueryError):
+                if refused is None:
+                    raise QueryError(f"question {place + 1} of {len(texts)}: {answer}") from answer
+                refused(place, answer)
+        return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
+
+    def why_nothing(self, query: values.Query) -> str:
+        """Say which filters of a question no chip passes: a sentence or two, for people."""
+        from georclip.search.nothing import why_nothing
+
+        return why_nothing(self._store, query)
 
     def scenes(self) -> tuple[values.Scene, ...]:
         """The scenes in the index, by uri."""
@@ -295,6 +348,10 @@ class Index:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _public(result: values.SearchResult) -> SearchResult:
+    return SearchResult(**{part.name: getattr(result, part.name) for part in fields(result)})
 
 
 def verify_index(path: PathLike, *, full: bool = False) -> tuple[Finding, ...]:

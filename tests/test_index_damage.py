@@ -316,3 +316,14 @@ def test_scores_do_not_depend_on_who_else_is_there(path: Path):
         after = store.top(query, None, 80)
         assert after == [(row, score) for row, score in before if row in kept]
         assert store.top(query, np.arange(60), 80) == after
+
+
+def test_control_characters_of_a_foreign_manifest_reach_no_terminal(path: Path):
+    manifest = json.loads((path / "index.json").read_text())
+    manifest["encoder"]["name"] = "RemoteCLIP\x1b[2J\nError: gone \u202e 港"
+    manifest["encoder"]["licence"] = "MIT\x07"
+    (path / "index.json").write_text(json.dumps(manifest))
+    with IndexStore.open(path, writable=False) as store:
+        assert store.encoder.name == "RemoteCLIP?[2J?Error: gone ? 港"
+        assert store.encoder.licence == "MIT?"
+        assert store.info().encoder == store.encoder

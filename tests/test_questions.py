@@ -18,9 +18,12 @@ from click.testing import CliRunner
 from georclip.api import create_index, open_index
 from georclip.cli.main import cli
 from georclip.encoders import file_records, text_store
+from georclip.encoders.bundle import read_bundle
+from georclip.encoders.cache import text_folder
 from georclip.encoders.loading import load_encoder
-from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
-from georclip.errors import EncoderError, EncoderMismatchError
+from georclip.encoders.runtime import RuntimeEncoder
+from georclip.encoders.text_store import find_text_tower, keep_text_tower
+from georclip.errors import EncoderError, EncoderMismatchError, ExportError
 from georclip.testing import draw_scene
 from tests.helpers_clip import register, write_clip
 from tests.helpers_encoders import TINY, export_starter
@@ -298,7 +301,7 @@ def test_what_cannot_be_exported_is_said(scene, weights, tmp_path):
     done = CliRunner().invoke(
         cli, ["models", "export", "auto", "--weights", str(weights), "-o", str(tmp_path / "full")]
     )
-    assert "is in the way: name a new folder" in str(done.exception)
+    assert "is in the way, and is no earlier export: name a new folder" in str(done.exception)
     towers = export_starter(tmp_path / "towers")
     with pytest.raises(EncoderError, match=r"is exported already: copy .*towers"):
         call("models", "export", "auto", "--weights", towers, "-o", tmp_path / "again")
@@ -317,3 +320,76 @@ def test_an_index_of_the_starter_is_portable_as_it_is(scene, tmp_path):
     with create_index(tmp_path / "index", model="starter") as made:
         made.make_portable()
     assert not (tmp_path / "index" / "encoder").exists()
+
+
+def test_an_earlier_export_is_replaced_when_told_and_nothing_else_is(weights, tmp_path):
+    folder, other = tmp_path / "towers", write_clip(tmp_path / "other.safetensors", seed=5)
+    export = ("models", "export", "auto", "-o", folder, "--text-only", "--weights")
+    assert call(*export, weights).exit_code == 0
+    first = read_bundle(folder).spec.weights_sha256
+    with pytest.raises(ExportError, match="replace it with --overwrite"):
+        call(*export, other)
+    assert read_bundle(folder).spec.weights_sha256 == first
+    (folder / "text.safetensors").unlink()  # a damaged one, too
+    assert call(*export, other, "--overwrite").exit_code == 0
+    read_bundle(folder).check_whole()
+    assert read_bundle(folder).spec.weights_sha256 != first
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(ExportError, match="no earlier export"):
+        call(*export, weights, "--overwrite")
+    assert (folder / "notes.txt").read_text() == "mine"
+    left = {path.name for path in tmp_path.iterdir()}
+    assert not {name for name in left if name.startswith(".") or name.endswith(".partial")}
+
+
+def test_a_replacement_that_fails_leaves_the_earlier_export(weights, tmp_path, monkeypatch):
+    folder = tmp_path / "towers"
+    export = ("models", "export", "auto", "-o", folder, "--text-only", "--weights", weights)
+    call(*export)
+    replace_path = Path.replace
+
+    def fails(self, target):
+        if self.name.endswith(".partial"):
+            raise OSError(28, "No space left on device")
+        return replace_path(self, target)
+
+    monkeypatch.setattr(Path, "replace", fails)
+    with pytest.raises(ExportError, match="No space left"):
+        call(*export, "--overwrite")
+    read_bundle(folder).check_whole()
+    assert not list(tmp_path.glob(".georclip-*"))
+
+
+def test_a_link_to_an_export_stays_a_link(weights, tmp_path):
+    folder, link = tmp_path / "towers", tmp_path / "link"
+    call("models", "export", "auto", "-o", folder, "--text-only", "--weights", weights)
+    link.symlink_to(folder, target_is_directory=True)
+    done = call("models", "export", "auto", "-o", link, "--text-only", "--weights", weights,
+                "--overwrite")  # fmt: skip
+    assert done.stdout.strip() == str(link)
+    assert link.is_symlink()
+    read_bundle(folder).check_whole()
+
+
+def test_pictures_for_a_text_tower_alone_are_one_clear_line(scene, weights, tmp_path):
+    made = index(scene, weights, tmp_path / "index")
+    folder = tmp_path / "text"
+    call("models", "export", "auto", "--weights", weights, "-o", folder, "--text-only")
+    other = draw_scene(tmp_path / "other.tif", pixel_size_m=6, seed=1).path
+    before = read_chips(made)
+    for arguments in (("index", other, "-i", made), ("index", other, "-i", tmp_path / "new")):
+        done = without_torch(*arguments, "--weights", folder, "--chip-size", "64px")
+        assert done.returncode == 1
+        (line,) = [one for one in done.stderr.splitlines() if one.startswith("Error:")]
+        assert "embeds no picture" in line and "Traceback" not in done.stderr
+        assert str(folder) in line
+    assert read_chips(made) == before
+    with open_index(made, weights=folder) as opened, pytest.raises(EncoderError, match="picture"):
+        opened.add(other)
+    with pytest.raises(EncoderError, match="embeds no picture"):
+        RuntimeEncoder.load(folder).encode_images(np.zeros((1, 3, 32, 32), dtype=np.uint8))
+
+
+def read_chips(folder):
+    with open_index(folder) as opened:
+        return opened.info().chip_count

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from georclip.encoders.loading import STARTER_FOLDER
 from georclip.encoders.words import WordTokenizer, normalise
 from georclip.errors import EncoderError
 
@@ -76,7 +77,22 @@ def test_long_sentences_are_cut(tokenizer):
 def test_nearest_words_are_spelt_alike(tokenizer):
     assert tokenizer.nearest("harbr")[0] == "harbor"
     assert "a" not in tokenizer.nearest("aa", n=10)
-    assert len(tokenizer.nearest("zzz", n=2)) == 2
+    assert tokenizer.nearest("farmlnd") == ("farmland",)
+
+
+@pytest.mark.parametrize(
+    ("word", "near"),
+    [
+        ("beech", "beach"), ("brigde", "bridge"), ("staduim", "stadium"), ("chruch", "church"),
+        ("rivr", "river"), ("tennsi", "tennis"), ("houss", "house"), ("forêt", "forest"),
+        ("hafen", None), ("Brücke", None), ("wald", None), ("casa", None), ("hus", None),
+        ("rio", None), ("zyxwv", None), ("港口", None),
+    ],
+)  # fmt: skip
+def test_words_that_are_not_really_near_are_not_offered(word, near):
+    starter = WordTokenizer.load(STARTER_FOLDER / "vocabulary.txt")
+    found = starter.nearest(word)
+    assert (near in found) if near else found == ()
 
 
 def test_a_vocabulary_file_comes_back(tmp_path, tokenizer):

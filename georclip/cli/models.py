@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -95,8 +96,14 @@ def fetch(name: str) -> None:
     help="Activation of a checkpoint that does not say.",
 )
 @click.option("--text-only", is_flag=True, help="For questions alone: no image tower.")
+@click.option("--overwrite", is_flag=True, help="Replace a folder that holds an earlier export.")
 def export(
-    name: str, output: Path, weights: Path | None, activation: str | None, text_only: bool
+    name: str,
+    output: Path,
+    weights: Path | None,
+    activation: str | None,
+    text_only: bool,
+    overwrite: bool,
 ) -> None:
     """Export the towers of model NAME into a folder that needs no torch.
 
@@ -111,30 +118,64 @@ def export(
     """
     from georclip.errors import ExportError
 
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ExportError(f"{output} is in the way: name a new folder")
+    _check_free(output, overwrite=overwrite)
     from georclip.encoders.loading import STARTER_FOLDER, load_encoder, require_torch
     from georclip.encoders.registry import STARTER
 
     if name == STARTER and weights is None:
         raise ExportError(f"{STARTER} is exported already: copy {STARTER_FOLDER}")
     require_torch(name)
+    shown = output
     encoder = load_encoder(name, weights=weights, activation=activation, device="cpu")
     from georclip.encoders.exporting import export_text, export_towers, image_of, text_of
 
+    output = output.resolve()  # not a link to it
     made = output.with_name(f"{output.name}.partial")
     try:
         if text_only:
             lowest = export_text(text_of(encoder), encoder.spec, made)
         else:
             lowest = export_towers(image_of(encoder), text_of(encoder), encoder.spec, made)
-        made.replace(output)
+        _put(made, output)
     except OSError as error:
         raise ExportError(f"{output} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
-    click.echo(output)
+    click.echo(shown)
     click.echo(f"cosine to torch's embeddings: at least {lowest:.5f}", err=True)
+
+
+def _check_free(output: Path, *, overwrite: bool) -> None:
+    """See that nothing stands where a folder is to be made, or only what may be replaced.
+
+    Raises:
+        ExportError: Something does.
+    """
+    from georclip.encoders.bundle import is_exported
+    from georclip.errors import ExportError
+
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    if not is_exported(output):
+        raise ExportError(f"{output} is in the way, and is no earlier export: name a new folder")
+    if not overwrite:
+        raise ExportError(
+            f"{output} holds an earlier export: name a new folder, or replace it with --overwrite"
+        )
+
+
+def _put(made: Path, output: Path) -> None:
+    """Move a folder to its place; what was there goes when it is."""
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".georclip-") as aside:
+        old = Path(aside) / output.name
+        if output.exists():
+            output.replace(old)
+        try:
+            made.replace(output)
+        except OSError:
+            if old.exists():
+                old.replace(output)
+            raise
 
 
 def _cells(row: ModelRow) -> tuple[str, ...]:

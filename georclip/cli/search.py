@@ -1,10 +1,13 @@
-"""`georclip search`: a sentence in, places out."""
+"""`georclip search`: a sentence, or a file of them, in; places out."""
 
 from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
@@ -15,12 +18,36 @@ from georclip.cli.options import (
     overwrite_option,
     weights_option,
 )
+from georclip.errors import QueryError
+
+if TYPE_CHECKING:
+    from georclip.api import Index, SearchResult
+    from georclip.search.sentences import Sentence
 
 FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """A file of sentences, and what it is called in errors."""
+
+    name: str
+    sentences: tuple[Sentence, ...]
+
+
+class Filters(TypedDict):
+    """What questions are narrowed by, as `Index.search` takes it."""
+
+    bbox: str | None
+    aoi: Path | None
+    dates: str | None
+    scene: str | None
+    k: int
+    exact: bool
+
+
 @click.command()
-@click.argument("text")
+@click.argument("words", nargs=-1, metavar="[TEXT]")
 @index_option
 @click.option(
     "--bbox",
@@ -42,6 +69,17 @@ FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
 )
 @click.option("--scene", metavar="GLOB", help="Only scenes whose path or name matches.")
 @click.option("-k", type=int, default=10, show_default=True, help="Most hits.")
+@click.option(
+    "--exact",
+    is_flag=True,
+    help="Compare every chip; a large compacted index looks at the likely ones only.",
+)
+@click.option(
+    "--queries",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    help="Answer each sentence of FILE, one a line ('-': stdin), instead of TEXT.",
+)
 @device_option
 @weights_option
 @click.option(
@@ -54,13 +92,15 @@ FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
 @click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here.")
 @overwrite_option
 def search(
-    text: str,
+    words: tuple[str, ...],
     index_path: Path,
     bbox: str | None,
     aoi: Path | None,
     dates: str | None,
     scene: str | None,
     k: int,
+    exact: bool,
+    queries: Path | None,
     device: str,
     weights: Path | None,
     output_format: str | None,
@@ -69,41 +109,90 @@ def search(
 ) -> None:
     """Find the chips that answer TEXT best, as GeoJSON on stdout unless told otherwise.
 
+    A FILE of sentences is UTF-8; blank lines and lines that begin with # are passed over. Each hit
+    then says in `query` which sentence it answers, and ranks count from 1 for each.
+
     \b
     Examples:
       georclip search "harbor with ships" --bbox -76.8,34.6,-76.5,34.8
       georclip search "dense houses" --aoi town.gpkg -k 50 -o hits.gpkg
       georclip search "farmland with lakes" --datetime 2015-01-01/2018-12-31 -f table
+      georclip search --queries sentences.txt -k 3 -o hits.csv
     """
     from georclip.api import open_index
+    from georclip.export.records import as_batch, as_hits
     from georclip.export.writing import check_output, dumps_hits, write_hits
 
+    text = _one_text(words, queries)
     check_output(output, output_format, overwrite=overwrite)
+    filters = Filters(bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k, exact=exact)
+    questions = None if queries is None else _read(queries)
+    problem = ""
     with open_index(index_path, weights=weights, device=device) as index:
-        result = index.search(text, bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k)
-        held = None if result.hits else index.info()
+        results: Sequence[SearchResult]
+        if questions is None:
+            results = (index.search(text, **filters),)
+        else:
+            results, problem = _ask_all(index, questions, filters)
+        nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
+    hits = as_hits(results[0]) if questions is None else as_batch(results)
     if output is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(dumps_hits(result, output_format or "geojson", width=width))
+        sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width))
     else:
-        for path in write_hits(result, output, output_format, overwrite=overwrite):
-            click.echo(f"{path}: {len(result.hits)} hits", err=True)
-    if held is not None:
-        click.echo(_why_no_hits(held.chip_count, held.bounds, bbox, scene), err=True)
+        for path in write_hits(hits, output, output_format, overwrite=overwrite):
+            click.echo(f"{path}: {len(hits.records)} hits", err=True)
+    if nothing:
+        click.echo(nothing + _date_line_hint(bbox), err=True)
+    if problem:
+        raise QueryError(problem)
 
 
-def _why_no_hits(
-    chip_count: int,
-    bounds: tuple[float, float, float, float] | None,
-    bbox: str | None,
-    scene: str | None,
-) -> str:
-    """A line for a person who gets no answer."""
-    if bounds is None or not chip_count:
-        return "The index holds no chips: add scenes with `georclip index`."
-    hints = [f"No chip passes the filters; the index covers {','.join(f'{x:.4f}' for x in bounds)}"]
+def _one_text(words: tuple[str, ...], queries: Path | None) -> str:
+    """TEXT, where there is one and no more."""
+    if len(words) > 1:
+        sentence = " ".join(words)
+        raise click.UsageError(
+            f"{len(words)} arguments are more than one question: put the question in quotes, "
+            f'georclip search "{sentence}"'
+        )
+    if words and queries is not None:
+        raise click.UsageError("give a question or --queries FILE, not both")
+    if not words and queries is None:
+        raise click.UsageError("Missing argument 'TEXT': ask a question, or name --queries FILE")
+    return words[0] if words else ""
+
+
+def _read(file: Path) -> Questions:
+    from georclip.search.sentences import read_sentences
+
+    piped = str(file) == "-"
+    try:
+        content = sys.stdin.buffer.read() if piped else file.read_bytes()
+    except OSError as error:
+        raise QueryError(f"{file} cannot be read: {error.strerror or error}") from error
+    name = "stdin" if piped else str(file)
+    return Questions(name=name, sentences=read_sentences(content, name))
+
+
+def _ask_all(
+    index: Index, questions: Questions, filters: Filters
+) -> tuple[tuple[SearchResult, ...], str]:
+    """Answers to the sentences of a file, and a line where some could not be asked."""
+
+    def refuse(place: int, error: QueryError) -> None:
+        line = questions.sentences[place].line
+        click.echo(f"Error: {questions.name}:{line}: {error}", err=True)
+
+    texts = [sentence.text for sentence in questions.sentences]
+    results = index.search_many(texts, **filters, refused=refuse)
+    refused = f"{len(texts) - len(results)} of {len(texts)} questions refused, see above"
+    if not results:
+        raise QueryError(refused)
+    return results, "" if len(results) == len(texts) else f"{refused}; the others are answered"
+
+
+def _date_line_hint(bbox: str | None) -> str:
     if bbox is not None and float(bbox.split(",")[0]) > float(bbox.split(",")[2]):
-        hints.append("west > east was read as a box over the date line")
-    if scene is not None:
-        hints.append("`georclip list` names the scenes, and --scene takes globs such as '*part*'")
-    return "; ".join(hints) + "."
+        return " West > east was read as a box over the date line."
+    return ""

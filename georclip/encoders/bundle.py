@@ -204,6 +204,16 @@ def read_bundle(folder: Path) -> Bundle:
         raise EncoderError(f"{path} cannot be understood: {error}; {_REMEDY}") from error
 
 
+def is_exported(folder: Path) -> bool:
+    """Whether a folder holds exported towers of any format, whole or not, and nothing else."""
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+        listed = {CONFIG_FILE, *config["files"]}
+        return isinstance(config["spec"], dict) and {one.name for one in folder.iterdir()} <= listed
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return False
+
+
 def spec_from_json(values: dict[str, Any]) -> EncoderSpec:
     """Rebuild a spec from what `dataclasses.asdict` and JSON made of it."""
     known = {field.name for field in fields(EncoderSpec)}

@@ -1,4 +1,7 @@
-"""An encoder for questions alone: the exported text tower where there is one, else torch."""
+"""An encoder for questions alone: the exported text tower where there is one, else torch.
+
+What opens towers or torch is imported when it is needed: a question asked before needs neither.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from georclip.encoders.loading import check_choices, load_for_index, torch_is_here
+from georclip.encoders.bundle import CONFIG_FILE, Bundle, read_bundle
+from georclip.encoders.cache import text_folder, text_identity
 from georclip.encoders.registry import MODELS, STARTER
-from georclip.encoders.text_store import find_text_tower, keep_text_tower, text_folder
-from georclip.encoders.weights import recall_checkpoint
+from georclip.encoders.remembered import remembering
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
@@ -39,6 +42,41 @@ def load_for_questions(
         EncoderError: There is neither an exported text tower nor torch; the message says what to
             do, in one line.
     """
+
+    def load() -> Encoder:
+        return _load(spec, beside=beside, weights=weights, device=device)
+
+    if weights is None and spec.name != STARTER and device in ("auto", "cpu"):
+        bundle = _first_bundle(spec, beside, text_folder(spec))
+        if bundle is not None:
+            return remembering(spec, bundle, load)
+    encoder = load()
+    from georclip.encoders.runtime import RuntimeEncoder
+
+    if isinstance(encoder, RuntimeEncoder):
+        return remembering(encoder.spec, encoder.bundle, lambda: encoder)
+    return encoder
+
+
+def _first_bundle(spec: EncoderSpec, *places: Path) -> Bundle | None:
+    """The text tower that will be asked, as far as its record and its files' sizes tell."""
+    for place in places:
+        if (place / CONFIG_FILE).is_file():
+            try:
+                bundle = read_bundle(place)
+                bundle.check_sizes()
+            except EncoderError:  # named when it is passed over
+                return None
+            return bundle if text_identity(bundle.spec) == text_identity(spec) else None
+    return None
+
+
+def _load(spec: EncoderSpec, *, beside: Path, weights: str | Path | None, device: str) -> Encoder:
+    """Open a text tower, or load torch."""
+    from georclip.encoders.loading import check_choices, load_for_index, torch_is_here
+    from georclip.encoders.text_store import find_text_tower, keep_text_tower
+    from georclip.encoders.weights import recall_checkpoint
+
     check_choices(None, device)
     if weights is not None or spec.name == STARTER or device == "cuda":
         return load_for_index(spec, weights=weights, device=device)

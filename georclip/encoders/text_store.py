@@ -6,7 +6,6 @@ With one of them a question needs no torch, and a tenth of a second instead of m
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import shutil
 import tempfile
@@ -18,14 +17,13 @@ from typing import TYPE_CHECKING
 
 from georclip.encoders.bundle import (
     CONFIG_FILE,
-    FORMAT,
     TEXT_FILE,
     VOCABULARY_FILE,
     Bundle,
     read_bundle,
     write_bundle,
 )
-from georclip.encoders.cache import cache_folder
+from georclip.encoders.cache import text_folder, text_identity
 from georclip.encoders.file_records import write_file
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.errors import EncoderError
@@ -37,12 +35,6 @@ if TYPE_CHECKING:
 _NEW = ".new-"
 _LEFT_S = 86_400
 _log = logging.getLogger("georclip")
-
-
-def text_folder(spec: EncoderSpec) -> Path:
-    """Where the user's cache keeps the text tower of a model; it may not be there."""
-    key = hashlib.sha256(json.dumps([FORMAT, *_identity(spec)]).encode()).hexdigest()
-    return cache_folder() / "text-towers" / key[:32]
 
 
 def find_text_tower(spec: EncoderSpec, *places: Path) -> RuntimeEncoder | None:
@@ -59,7 +51,7 @@ def find_text_tower(spec: EncoderSpec, *places: Path) -> RuntimeEncoder | None:
         try:
             bundle = read_bundle(place)
             bundle.check_sizes()
-            if _identity(bundle.spec) != _identity(spec):
+            if text_identity(bundle.spec) != text_identity(spec):
                 raise EncoderError(f"{place} holds the text tower of another model")
             encoder = RuntimeEncoder(replace(bundle, spec=spec))
             encoder.check_texts()
@@ -120,11 +112,6 @@ def write_text_tower(encoder: Encoder, folder: Path) -> None:
             f"the text tower of {encoder.spec.name} cannot be written to {folder}: "
             f"{error.strerror or error}"
         ) from error
-
-
-def _identity(spec: EncoderSpec) -> tuple[str, str, str, int]:
-    """What decides the vectors of sentences."""
-    return spec.weights_sha256, spec.architecture, spec.activation, spec.dim
 
 
 def _copy(bundle: Bundle, folder: Path) -> None:

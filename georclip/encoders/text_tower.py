@@ -205,8 +205,9 @@ def _sizes(shape: TextShape, width: int, dim: int, *, hidden: int) -> dict[str, 
 
 
 def linear(rows: Rows, layer: _Affine) -> Rows:
-    """(..., in) to (..., out)."""
-    out: Rows = rows @ layer.weight.T + layer.bias
+    """(..., in) to (..., out): one product, where numpy would make one for each sentence."""
+    flat = rows.reshape(-1, rows.shape[-1]) @ layer.weight.T
+    out: Rows = flat.reshape(*rows.shape[:-1], -1) + layer.bias
     return out
 
 

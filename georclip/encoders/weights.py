@@ -1,4 +1,4 @@
-"""Weights on this machine, and how they get here. No torch."""
+"""Weights on this machine, and how they get here. No torch; http only where it is needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 
 from georclip.encoders.cache import cache_folder, user_cache
-from georclip.encoders.downloading import NotOnServerError, download, unpack_checkpoint
 from georclip.encoders.registry import ModelEntry, WeightsSource
 from georclip.errors import EncoderError
 
@@ -58,6 +57,8 @@ def fetch_weights(entry: ModelEntry) -> Path:
         return found
     source = _source(entry)
     place = weights_place(entry)
+    from georclip.encoders.downloading import download, unpack_checkpoint
+
     _log.info("fetching the weights of %s (licence: %s)", entry.name, entry.licence)
     try:
         if source.url is not None:
@@ -73,6 +74,8 @@ def fetch_weights(entry: ModelEntry) -> Path:
 
 
 def _fetch_from_hub(source: WeightsSource, folder: Path) -> Path:
+    from georclip.encoders.downloading import NotOnServerError, download
+
     base = f"{_endpoint()}/{source.repo}/resolve/main"
     for name in source.files:
         try:

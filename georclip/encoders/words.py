@@ -20,6 +20,10 @@ from georclip.errors import EncoderError
 
 PADDING_ID = 0
 
+_NEAR = 0.8
+"""Least likeness (difflib's ratio) of a word that is offered: a letter more, less or swapped. Below
+it, words of other languages find company by chance: "wald", "wild"."""
+
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _WORD = re.compile(r"[^\W_]+")
 
@@ -158,10 +162,10 @@ class WordTokenizer:
         return ()
 
     def nearest(self, word: str, n: int = 3) -> tuple[str, ...]:
-        """Name up to `n` known words that are spelt most like `word`, best first."""
+        """Name up to `n` known words that are spelt nearly like `word`, best first; maybe none."""
         wanted = " ".join(normalise(word))
         content = [known for known in self.words if not is_function_word(known)]
-        return tuple(get_close_matches(wanted, content, n=n, cutoff=0.0))
+        return tuple(get_close_matches(wanted, content, n=n, cutoff=_NEAR))
 
     @classmethod
     def load(cls, path: str | Path, context_length: int = 32) -> WordTokenizer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import geopandas
 import pandas as pd
 
-from georclip.export.records import PROPERTIES, HitRecord, Hits, Kind, as_hits
+from georclip.export.records import HitRecord, Hits, Kind, as_hits
 from georclip.values import SearchResult
 
 _DTYPES: dict[Kind, str] = {
@@ -29,10 +28,10 @@ def to_geodataframe(result: SearchResult | Hits) -> geopandas.GeoDataFrame:
         EPSG:4326. `attrs["georclip"]` says where the hits come from.
     """
     hits = as_hits(result)
-    columns = {name: column(hits.records, name, kind) for name, kind in PROPERTIES.items()}
+    columns = {name: column(hits.records, name, kind) for name, kind in hits.columns.items()}
     footprints = geopandas.GeoSeries([record.footprint for record in hits.records], crs="EPSG:4326")
     frame = geopandas.GeoDataFrame(columns, geometry=footprints)
-    frame.attrs["georclip"] = asdict(hits.provenance)
+    frame.attrs["georclip"] = hits.provenance.members()
     return frame
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +13,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.polygon import orient
 
-from georclip.export.records import HitRecord, Hits, as_hits, properties
+from georclip.export.records import Hits, as_hits, properties
 from georclip.geometry import geometry_bounds
 from georclip.values import SearchResult
 
@@ -23,44 +26,55 @@ _RECORD_SEPARATOR = "\x1e"
 def dumps(result: SearchResult | Hits) -> str:
     """Write hits as a FeatureCollection, one feature a line.
 
-    The member "georclip" says where they come from (a foreign member: RFC 7946, 6.1). A
-    collection without hits has no bbox.
+    Ids are those of `feature_ids`. The member "georclip" says where hits come from (a foreign
+    member: RFC 7946, 6.1). A collection without hits has no bbox.
     """
     hits = as_hits(result)
     lines = ['{"type": "FeatureCollection",']
     if hits.records:
         rounded = [_rounded(record.footprint) for record in hits.records]
         lines.append(f'"bbox": {_dump(_bbox(rounded))},')
-    source = hits.provenance
-    member = {
-        "query": source.query,
-        "encoder": source.encoder,
-        "rows_considered": source.rows_considered,
-        "version": source.version,
-    }
-    lines.append(f'"georclip": {_dump(member)},')
-    features = ",\n".join(_dump(feature(record)) for record in hits.records)
+    lines.append(f'"georclip": {_dump(hits.provenance.members())},')
+    features = ",\n".join(map(_dump, _features(hits)))
     lines.append(f'"features": [\n{features}\n]}}' if features else '"features": []}')
     return "\n".join(lines) + "\n"
 
 
 def dumps_sequence(result: SearchResult | Hits) -> str:
     """Write hits as a GeoJSON text sequence: each feature between RS and a line feed."""
-    return "".join(
-        f"{_RECORD_SEPARATOR}{_dump(feature(record))}\n" for record in as_hits(result).records
-    )
+    return "".join(f"{_RECORD_SEPARATOR}{_dump(one)}\n" for one in _features(as_hits(result)))
 
 
-def feature(record: HitRecord) -> dict[str, Any]:
-    """One hit as a Feature: its id is the chip_id."""
-    footprint = _rounded(record.footprint)
-    return {
-        "type": "Feature",
-        "id": record.chip_id,
-        "bbox": _bbox([footprint]),
-        "geometry": _geometry(footprint),
-        "properties": properties(record),
-    }
+def feature_ids(hits: Hits) -> Iterator[str]:
+    """Name each feature, uniquely within its collection.
+
+    A hit is called by its chip_id. Where several questions were asked, one chip may answer more
+    than one: then a mark of the question follows, 8 hex digits of its SHA-256, and where the same
+    question was asked again, how many times it was asked until then: the same question has
+    the same ids in every collection that it is asked in once.
+    """
+    if not hits.answers_many:
+        yield from (record.chip_id for record in hits.records)
+        return
+    times: Counter[str] = Counter()
+    for record in hits.records:
+        question = (record.query or "").encode("utf-8", "replace")
+        name = f"{record.chip_id}-{hashlib.sha256(question).hexdigest()[:8]}"
+        times[name] += 1
+        yield name if times[name] == 1 else f"{name}-{times[name]}"
+
+
+def _features(hits: Hits) -> Iterator[dict[str, Any]]:
+    columns = tuple(hits.columns)
+    for record, name in zip(hits.records, feature_ids(hits), strict=True):
+        footprint = _rounded(record.footprint)
+        yield {
+            "type": "Feature",
+            "id": name,
+            "bbox": _bbox([footprint]),
+            "geometry": _geometry(footprint),
+            "properties": properties(record, columns),
+        }
 
 
 def _dump(value: object) -> str:

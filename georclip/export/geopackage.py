@@ -6,8 +6,8 @@ table `layer_styles`, as QGIS's own "save style in database" writes it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,11 @@ def write_geopackage(result: SearchResult | Hits, path: Path) -> None:
         path: A file that does not exist, ending in .gpkg.
     """
     hits = as_hits(result)
-    metadata = {name: str(value) for name, value in asdict(hits.provenance).items() if value}
+    metadata = {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in hits.provenance.members().items()
+        if value
+    }
     write_layer(to_geodataframe(hits), path, LAYER, metadata=metadata)
     qml = hits_qml([record.score for record in hits.records])
     write_styles({LAYER: ("georclip hits", qml)}, path)

@@ -54,7 +54,10 @@ def write_project(
     for uri in missing:
         log.warning("the scene %s cannot be opened, and is left out of %s", uri, path)
     view = choose_view(hits, () if missing else rasters)
-    title = f"georclip: {hits.provenance.query}" if hits.provenance.query else "georclip hits"
+    asked = hits.provenance.query
+    if hits.provenance.queries:
+        asked = f"{len(hits.provenance.queries)} questions"
+    title = f"georclip: {asked}" if asked else "georclip hits"
     scores = [record.score for record in hits.records]
     document = project_xml(
         title=title, package=package.name, scores=scores, rasters=rasters, view=view

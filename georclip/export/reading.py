@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read_hits(path: Path) -> Hits:
-    """Read hits, best first.
+    """Read hits, best first; of several questions in the order of the file.
 
     Args:
         path: FILE.geojson, .geojsonseq, .gpkg or .parquet, written by georclip.
@@ -38,6 +38,8 @@ def read_hits(path: Path) -> Hits:
     except Exception as error:  # parsers and GDAL's drivers raise what they like
         reason = " ".join(str(error).split())
         raise ExportError(f"{path} cannot be read as {format}: {reason}") from error
+    if hits.answers_many:
+        return hits
     records = tuple(sorted(hits.records, key=lambda record: record.rank))
     return Hits(records=records, provenance=hits.provenance)
 
@@ -120,7 +122,14 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
         raise ExportError(f"feature {where} is no area: give hits that georclip wrote")
     if footprint.geom_type == "MultiPolygon" and len(footprint.geoms) == 1:
         footprint = footprint.geoms[0]
-    return HitRecord(**parts, footprint=footprint)
+    query = values.get("query")
+    return HitRecord(
+        **parts, footprint=footprint, query=None if _is_null(query) else _one_line(query)
+    )
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _is_null(value: object) -> bool:
@@ -153,7 +162,14 @@ def _provenance(member: object) -> Provenance:
     rows = str(known.get("rows_considered", ""))
     return Provenance(
         query=str(known.get("query") or ""),
+        queries=_queries(known.get("queries")),
         encoder=str(known.get("encoder") or ""),
         rows_considered=int(rows) if rows.isdecimal() else None,
         version=str(known.get("version") or ""),
     )
+
+
+def _queries(found: object) -> tuple[str, ...]:
+    """Several questions: a list, or the JSON of one."""
+    listed = json.loads(found) if isinstance(found, str) else found
+    return tuple(map(str, listed)) if isinstance(listed, list) else ()

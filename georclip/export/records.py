@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
@@ -36,6 +36,9 @@ PROPERTIES: Mapping[str, Kind] = {
 }
 """A hit's properties in the order in which they are written, and what each holds."""
 
+_MANY: Mapping[str, Kind] = {"query": "text", **PROPERTIES}
+"""The same where hits answer several questions."""
+
 OPTIONAL = frozenset({"confidence", "acquired"})
 """Properties that may be null."""
 
@@ -65,6 +68,7 @@ class HitRecord:
         valid_fraction: Share of usable pixels, in [0, 1].
         chip_id: Stable over runs, and unique among hits.
         footprint: EPSG:4326, split at the date line.
+        query: The question in words, where hits answer several; else None.
     """
 
     rank: int
@@ -84,6 +88,7 @@ class HitRecord:
     valid_fraction: float
     chip_id: str
     footprint: Polygon | MultiPolygon
+    query: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,16 +96,30 @@ class Provenance:
     """Where hits come from; None or "" where a file does not say.
 
     Attributes:
-        query: The question in words.
+        query: The question in words; "" where there were several.
+        queries: Several questions in words, in their order, repeats and those without a hit too;
+            () where there was one.
         encoder: Name of the encoder.
         rows_considered: Chips that passed the filters and were compared.
         version: The georclip that searched.
     """
 
     query: str = ""
+    queries: tuple[str, ...] = ()
     encoder: str = ""
     rows_considered: int | None = None
     version: str = ""
+
+    def members(self) -> dict[str, str | int | list[str] | None]:
+        """What JSON and tables of metadata say of it."""
+        asked: dict[str, str | list[str]]
+        asked = {"queries": list(self.queries)} if self.queries else {"query": self.query}
+        return {
+            **asked,
+            "encoder": self.encoder,
+            "rows_considered": self.rows_considered,
+            "version": self.version,
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +127,7 @@ class Hits:
     """Everything that an exporter may write.
 
     Attributes:
-        records: Best first.
+        records: Best first; of several questions one after the other.
         provenance: Where they come from.
         scenes: The scenes of the hits, each once, best first; () where hits come from a file,
             which knows scenes by uri only.
@@ -117,6 +136,17 @@ class Hits:
     records: tuple[HitRecord, ...]
     provenance: Provenance
     scenes: tuple[Scene, ...] = ()
+
+    @property
+    def answers_many(self) -> bool:
+        """Whether these are the hits of several questions, which each hit then names."""
+        named = (record.query is not None for record in self.records)
+        return bool(self.provenance.queries) or any(named)
+
+    @property
+    def columns(self) -> Mapping[str, Kind]:
+        """The properties that are written, in their order, and what each holds."""
+        return _MANY if self.answers_many else PROPERTIES
 
 
 def as_hits(result: SearchResult | Hits) -> Hits:
@@ -136,6 +166,30 @@ def as_hits(result: SearchResult | Hits) -> Hits:
     )
 
 
+def as_batch(results: Sequence[SearchResult]) -> Hits:
+    """Put the answers to several questions together: each hit names its question.
+
+    Args:
+        results: Of one index, with the same filters, as `search_many` gives them.
+    """
+    queries = [describe(result.query) for result in results]
+    scenes = {hit.scene.uri: hit.scene for result in results for hit in result.hits}
+    return Hits(
+        records=tuple(
+            replace(_record(hit), query=query)
+            for query, result in zip(queries, results, strict=True)
+            for hit in result.hits
+        ),
+        provenance=Provenance(
+            queries=tuple(queries),
+            encoder=results[0].encoder.name if results else "",
+            rows_considered=results[0].rows_considered if results else None,
+            version=georclip.__version__,
+        ),
+        scenes=tuple(scenes.values()),
+    )
+
+
 def describe(query: Query) -> str:
     """A question's terms in words, with weights other than 1 as suffixes."""
     return " + ".join(
@@ -143,13 +197,17 @@ def describe(query: Query) -> str:
     )
 
 
-def properties(record: HitRecord) -> dict[str, Property]:
+def properties(record: HitRecord, columns: Iterable[str]) -> dict[str, Property]:
     """The properties as JSON and CSV take them: times as text, floats rounded.
 
+    Args:
+        record: A hit.
+        columns: What to write, as `Hits.columns` says.
+
     Returns:
-        Name to value, in the order of `PROPERTIES`.
+        Name to value, in that order.
     """
-    return {name: _plain(getattr(record, name)) for name in PROPERTIES}
+    return {name: _plain(getattr(record, name)) for name in columns}
 
 
 def format_time(instant: datetime | None) -> str | None:

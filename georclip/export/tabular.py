@@ -10,12 +10,18 @@ from typing import Literal
 
 import shapely
 
-from georclip.export.records import PROPERTIES, HitRecord, Hits, as_hits, format_time, properties
+from georclip.export.records import HitRecord, Hits, as_hits, format_time, properties
 from georclip.geometry import geometry_bounds
 from georclip.values import SearchResult
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MIN_NAME_WIDTH = 8
+_COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
+    ("query", "<"), ("rank", ">"), ("score", ">"), ("scene", "<"), ("lon", ">"), ("lat", ">"),
+    ("side m", ">"), ("acquired", "<"),
+)  # fmt: skip
+"""Headings of a table; the first where there are several questions."""
+_WORDS = frozenset({"query", "scene"})
 
 
 def dumps_csv(result: SearchResult | Hits) -> str:
@@ -26,9 +32,11 @@ def dumps_csv(result: SearchResult | Hits) -> str:
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow([*PROPERTIES, "wkt"])
-    for record in as_hits(result).records:
-        cells = [_cell(value) for value in properties(record).values()]
+    hits = as_hits(result)
+    columns = tuple(hits.columns)
+    writer.writerow([*columns, "wkt"])
+    for record in hits.records:
+        cells = [_cell(value) for value in properties(record, columns).values()]
         wkt = shapely.to_wkt(record.footprint, rounding_precision=7, trim=True)
         writer.writerow([*cells, wkt])
     return text.getvalue()
@@ -45,25 +53,26 @@ def dumps_table(result: SearchResult | Hits, *, width: int | None = None) -> str
 
     Args:
         result: What to show.
-        width: Columns of the terminal: scene names are cut to fit; None cuts nothing.
+        width: Columns of the terminal: questions and scene names are cut to fit; None cuts
+            nothing.
 
     Returns:
         A heading and one line a hit; a single line where there is none.
     """
-    records = as_hits(result).records
-    if not records:
+    hits = as_hits(result)
+    if not hits.records:
         return "no hits\n"
-    heading = ["rank", "score", "scene", "lon", "lat", "side m", "acquired"]
-    aligned: list[Literal["<", ">"]] = [">", ">", "<", ">", ">", ">", "<"]
-    rows = [heading, *(_row(record) for record in records)]
+    columns = _COLUMNS if hits.answers_many else _COLUMNS[1:]
+    rows = [[heading for heading, _ in columns]]
+    rows += [_row(record)[-len(columns) :] for record in hits.records]
     if width is not None:
-        others = sum(max(_cells(row[i]) for row in rows) for i in range(len(heading)) if i != 2)
-        room = max(width - others - 2 * (len(heading) - 1), _MIN_NAME_WIDTH)
-        for row in rows:
-            row[2] = _shortened(row[2], room)
-    sides = [max(_cells(row[i]) for row in rows) for i in range(len(heading))]
+        _fit(rows, width)
+    sides = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     lines = [
-        "  ".join(_padded(*column) for column in zip(row, sides, aligned, strict=True)).rstrip()
+        "  ".join(
+            _padded(text, side, align)
+            for text, side, (_, align) in zip(row, sides, columns, strict=True)
+        ).rstrip()
         for row in rows
     ]
     return "\n".join(lines) + "\n"
@@ -74,14 +83,34 @@ def _row(record: HitRecord) -> list[str]:
     side_m = math.sqrt(record.width * record.height) * record.gsd_m  # square on the ground
     acquired = format_time(record.acquired) or "-"
     return [
+        _printable(record.query or ""),
         str(record.rank),
         f"{record.score:.3f}",
-        "".join(sign if sign.isprintable() else "?" for sign in record.scene),
+        _printable(record.scene),
         f"{lon:.5f}",
         f"{lat:.5f}",
         f"{side_m:.0f}",
         acquired.removesuffix("T00:00:00Z"),
     ]
+
+
+def _fit(rows: list[list[str]], width: int) -> None:
+    """Cut the columns of words, so that a line fits into a terminal."""
+    headings = rows[0]
+    words = [number for number, heading in enumerate(headings) if heading in _WORDS]
+    sides = [max(_cells(row[number]) for row in rows) for number in range(len(headings))]
+    others = sum(side for number, side in enumerate(sides) if number not in words)
+    room = width - others - 2 * (len(headings) - 1)
+    words.sort(key=lambda number: sides[number])  # a short column leaves its room to the next
+    for left, number in enumerate(words):
+        share = max(room // (len(words) - left), _MIN_NAME_WIDTH)
+        for row in rows:
+            row[number] = _shortened(row[number], share)
+        room -= min(sides[number], share)
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def centre(record: HitRecord) -> tuple[float, float]:

@@ -96,19 +96,22 @@ def with_segment_files(manifest: Manifest, files: Iterable[FileRecord]) -> Manif
 
 
 def encoder_from_json(entry: Mapping[str, Any]) -> EncoderSpec:
-    """An encoder's description from what `dataclasses.asdict` and JSON made of it."""
+    """An encoder's description from what `dataclasses.asdict` and JSON made of it.
+
+    An index may come from anywhere, and its texts go to terminals: what is not printable is "?".
+    """
     ground = entry["ground_size_m"]
     return EncoderSpec(
-        name=str(entry["name"]),
-        architecture=str(entry["architecture"]),
-        activation=str(entry["activation"]),
-        weights_sha256=str(entry["weights_sha256"]),
+        name=_line(entry["name"]),
+        architecture=_line(entry["architecture"]),
+        activation=_line(entry["activation"]),
+        weights_sha256=_line(entry["weights_sha256"]),
         dim=int(entry["dim"]),
         image_size_px=int(entry["image_size_px"]),
         mean=_three(entry["mean"]),
         std=_three(entry["std"]),
         ground_size_m=None if ground is None else _three(ground),
-        licence=str(entry["licence"]),
+        licence=_line(entry["licence"]),
     )
 
 
@@ -121,6 +124,10 @@ def plan_from_json(entry: Mapping[str, Any]) -> ChipPlan:
         scales=tuple(float(scale) for scale in entry["scales"]),
         min_valid_fraction=float(entry["min_valid_fraction"]),
     )
+
+
+def _line(value: object) -> str:
+    return "".join(sign if sign.isprintable() else "?" for sign in str(value))
 
 
 def _three(values: Iterable[Any]) -> tuple[float, float, float]:

@@ -39,6 +39,12 @@ class _Task:
     positions: RowRuns
     by_lists: bool
 
+    def open(self) -> None:
+        """Map what it will read now, so that threads find it mapped."""
+        self.segment.vectors.open()
+        if self.by_lists and self.segment.inverted is not None:
+            self.segment.inverted.open()
+
     def look(self, query: npt.NDArray[np.float32], k: int) -> _Look:
         """Find rows that may be among the k best."""
         inverted = self.segment.inverted
@@ -116,7 +122,7 @@ class Scanner:
     ) -> list[list[_Look]]:
         """Work on the first bundle here and on the others in threads of their own."""
         for task in (task for bundle in bundles for task in bundle):
-            task.segment.open()
+            task.open()
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self._threads - 1, "georclip-scan")
         others = [self._pool.submit(work, bundle) for bundle in bundles[1:]]

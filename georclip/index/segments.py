@@ -48,25 +48,16 @@ class Segment:
     vectors: VectorSegment
     inverted: InvertedFile | None
 
-    def open(self) -> None:
-        """Map vectors and lists now, so that threads find them mapped.
-
-        Raises:
-            FileNotFoundError: A file is gone: a writer may have replaced the segment.
-            IndexCorruptError: A file is damaged.
-        """
-        self.vectors.open()
-        if self.inverted is not None:
-            self.inverted.open()
-
     def check(self) -> None:
         """Map every file, which sees that their headers are right.
 
         Raises:
             IndexCorruptError: One is damaged.
         """
-        self.open()
+        self.vectors.open()
         self.columns.check()
+        if self.inverted is not None:
+            self.inverted.open()
 
     @property
     def first_row(self) -> int:

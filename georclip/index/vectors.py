@@ -295,6 +295,7 @@ def write_inverted(path: Path, stored: JoinedVectors, order: npt.NDArray[np.int6
     )
     index.cp.spherical = True
     index.cp.niter = 10
+    index.cp.min_points_per_centroid = 1  # or FAISS warns on stderr
     index.cp.seed = _SEED
     sample = np.random.default_rng(_SEED).permutation(order)[: _SAMPLED_PER_LIST * lists]
     index.train(widened(stored.take(np.sort(sample))))

@@ -6,6 +6,7 @@ import math
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ _INSTANT = re.compile(
     r"(?:\.(?P<fraction>\d+))?(?P<offset>[Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
 )
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _FORMS = "write for example 2018-10-13, 2018-10-13T15:00:00Z or 2018-01-01/2018-12-31"
 
 
@@ -48,17 +50,13 @@ def build_query(
     Raises:
         QueryError: A part makes no sense, is empty or out of range; the message says which.
     """
-    if text is None or not text.strip():
-        raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
+    term = _wanted(text)
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise QueryError(f"-k {k} asks for no hits: give a whole number, 1 or more")
     if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
         raise QueryError(f"a confidence of {min_confidence} does not exist: give 0 to 1")
     if scenes is not None and not scenes.strip():
         raise QueryError('the scene filter is empty: give a name or a glob such as "*_2018*.tif"')
-    term = parse_term(text)
-    if term.weight < 0:
-        raise QueryError(f"{text!r} only says what is not wanted: add a term that is wanted")
     area = None
     if bbox is not None or aoi is not None:
         from georclip.search.place import find_area  # loads shapely
@@ -74,11 +72,30 @@ def build_query(
     )
 
 
+def with_text(query: Query, text: str) -> Query:
+    """Ask something else with the same filters, which are not read again.
+
+    Raises:
+        QueryError: The text cannot be asked.
+    """
+    return replace(query, terms=(_wanted(text),))
+
+
+def _wanted(text: str | None) -> Term:
+    """What is looked for."""
+    if text is None or not text.strip():
+        raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
+    term = parse_term(text)
+    if term.weight < 0:
+        raise QueryError(f"{text!r} only says what is not wanted: add a term that is wanted")
+    return term
+
+
 def parse_term(text: str) -> Term:
     """Read a sentence and the weight that may follow it after "::".
 
     Raises:
-        QueryError: No words, or a weight that is no number or zero.
+        QueryError: No words, control characters, or a weight that is no number or zero.
     """
     sentence, separator, suffix = text.rpartition("::")
     if not separator:
@@ -86,6 +103,8 @@ def parse_term(text: str) -> Term:
     sentence = " ".join(sentence.split())
     if not sentence:
         raise QueryError(f"the term {text!r} has no words: say what to look for")
+    if _CONTROL.search(sentence):
+        raise QueryError(f"{text!r} holds a control character: is it UTF-8 text?")
     try:
         weight = float(suffix)
     except ValueError:

@@ -4,7 +4,8 @@
 
 Both ask the same 100,000 random chips, with a ViT-B-32 of random weights, and must bring the same
 ten; the starter, whose towers are others, asks as many of its own. Whole processes, warm files, in
-turn; the first of each is not counted.
+turn; the first of each is not counted. A question is new where nothing is said: georclip's memory
+of earlier ones is switched off then.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import torch
 from georclip.encoders.clip import OpenClipEncoder, build_model
 from georclip.encoders.loading import STARTER_FOLDER
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
+from georclip.encoders.remembered import SWITCH
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.saving import write_weights
 from georclip.encoders.text_store import write_text_tower
@@ -34,6 +36,7 @@ from tests.helpers_index import add_random, make_scene
 
 ARCHITECTURE = "ViT-B-32"
 QUESTION = "harbor with ships"
+AGAIN = "asked before"
 _SCENE_CHIPS = 25_000
 
 
@@ -75,9 +78,10 @@ def main() -> None:
     commands = {
         f"script: torch, open_clip, faiss, geopandas; {ARCHITECTURE}": [*script, QUESTION],
         f"georclip search, {ARCHITECTURE}": georclip("search", QUESTION, "-i", index),
+        f"georclip search, {ARCHITECTURE}, {AGAIN}": georclip("search", QUESTION, "-i", index),
         "georclip search, starter": georclip("search", QUESTION, "-i", str(starter)),
     }
-    print_times(measure(commands, asked.repeats), asked.chips)
+    print_times(measure(commands, asked.repeats, memory=asked.folder / "cache"), asked.chips)
 
 
 def make_clip(folder: Path, chips: int, *, architecture: str = ARCHITECTURE) -> None:
@@ -128,8 +132,13 @@ def fill(store: IndexStore, chips: int) -> None:
         add_random(store, make_scene(f"{number}"), count, seed=number, batch=4096)
 
 
-def measure(commands: dict[str, list[str]], repeats: int) -> list[Times]:
+def measure(commands: dict[str, list[str]], repeats: int, *, memory: Path) -> list[Times]:
     """Run each command in turn, as a process of its own.
+
+    Args:
+        commands: By name; one that ends in `AGAIN` may remember its question.
+        repeats: Times that count.
+        memory: georclip's cache meanwhile.
 
     Raises:
         RuntimeError: One failed, or answered differently from time to time.
@@ -138,7 +147,9 @@ def measure(commands: dict[str, list[str]], repeats: int) -> list[Times]:
     answers: dict[str, set[tuple[str, ...]]] = {name: set() for name in commands}
     for _ in range(repeats + 1):
         for name, command in commands.items():
-            done = run(command)
+            remembers = "1" if name.endswith(AGAIN) else "0"
+            own = {"GEORCLIP_CACHE": str(memory.absolute()), SWITCH: remembers}
+            done = run(command, env=own)
             if done.code:
                 raise RuntimeError(f"{name} ended with {done.code}")
             walls[name].append(done.wall_s)
