@@ -48,10 +48,10 @@ def georclip(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("georclip")), *arguments]
 
 
-def print_machine() -> None:
-    """Versions and machine, as Markdown."""
+def print_machine(more: tuple[str, ...] = ()) -> None:
+    """Versions and machine, as Markdown; `more` names further packages."""
     versions = []
-    for package in PACKAGES:
+    for package in PACKAGES + more:
         try:
             versions.append(f"{package} {version(package)}")
         except PackageNotFoundError:
