@@ -45,6 +45,10 @@ bench: $(DEV)/.installed  ## measure start-up, memory, the starter, losses and t
 	$(DEV)/bin/python -m tests.benchmarks.start
 	$(DEV)/bin/python -m tests.benchmarks.memory
 	$(DEV)/bin/python -m tests.benchmarks.cold
+	$(DEV)/bin/python -m tests.benchmarks.scale
+	$(DEV)/bin/python -m tests.benchmarks.embedded_pictures $(CAPTIONS) -o runs/scale/embedded.npz
+	$(DEV)/bin/python -m tests.benchmarks.scale --embedded runs/scale/embedded.npz
+	$(DEV)/bin/python -m tests.benchmarks.growth
 	$(DEV)/bin/python -m tests.benchmarks.starter $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.in_scene $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.collapse $(CAPTIONS)
