@@ -39,14 +39,14 @@ def test_every_side_answers_and_the_exact_ones_miss_nothing(
 
 
 def test_growth_asks_a_new_process_at_each_size(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr(sys, "argv", [
         "growth", "--millions", "1,2", "--scenes-per-million", "1", "--dim", "8", "--repeats", "2",
         "--folder", str(tmp_path / "i"),
     ])  # fmt: skip
     growth.main()
-    rows = [cells(line) for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    rows = [cells(line) for line in capfd.readouterr().out.splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows[1:]] == ["10000", "20000"]
     asked = growth.ask(tmp_path / "i", scenes=1, dim=8, repeats=2)
     assert json.loads(json.dumps(asked.open_ms)) > 0
