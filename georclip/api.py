@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
     from georclip.index.store import IndexInfo
     from georclip.index.verification import Finding
-    from georclip.indexing import Progress, SceneReport
+    from georclip.indexing import Progress
+    from georclip.scene_report import SceneReport
     from georclip.scenes.access import Access
 
 log = logging.getLogger("georclip")

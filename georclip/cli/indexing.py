@@ -14,7 +14,8 @@ from georclip.api import Index, create_index, open_index
 from georclip.cli.progress import ChipProgress, byte_count, counted, duration
 from georclip.errors import EncoderMismatchError, SceneError
 from georclip.index.making import is_index
-from georclip.indexing import SceneReport, estimate
+from georclip.indexing import estimate
+from georclip.scene_report import SceneReport
 from georclip.scenes.access import Access
 from georclip.scenes.chips import resolve_plan
 from georclip.scenes.dates import parse_moment
@@ -270,9 +271,15 @@ def _line(report: SceneReport) -> str:
         if count
     ]
     left_out = f"; left out {', '.join(parts)}" if parts else ""
-    rate = report.chips / max(report.elapsed_s, 1e-6)
     done = "replaced by" if report.outcome == "replaced" else report.outcome
-    return (
-        f"{name}: {done} {report.chips} chips in {duration(report.elapsed_s)} "
-        f"({rate:.0f} chips/s){left_out}"
-    )
+    took = f"{name}: {done} {report.chips} chips in {duration(report.elapsed_s)}"
+    return f"{took}{_speed(report)}{left_out}"
+
+
+def _speed(report: SceneReport) -> str:
+    """Chips per second in all and of each part, and which part the others waited for."""
+    if report.limit is None:
+        return ""
+    rate = report.encoded / max(report.elapsed_s, 1e-6)
+    parts = ", ".join(f"{part} {speed:,.0f}" for part, speed in report.rates.items())
+    return f" ({rate:,.0f} chips/s; {parts}: {report.limit} is the limit)"
