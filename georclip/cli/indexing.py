@@ -189,7 +189,8 @@ def _encoder_and_plan(request: IndexRequest) -> tuple[Encoder, ChipPlan]:
     """What a dry run needs, without making an index."""
     if is_index(request.index_path):
         with _open(request) as index:
-            return index.encoder, _plan(request, index.plan)
+            return index.indexer, _plan(request, index.plan)
+    from georclip.encoders.for_indexing import for_indexing
     from georclip.encoders.loading import load_encoder
 
     encoder = load_encoder(
@@ -198,7 +199,7 @@ def _encoder_and_plan(request: IndexRequest) -> tuple[Encoder, ChipPlan]:
         activation=request.activation,
         device=request.device,
     )
-    return encoder, _plan(request, ChipPlan())
+    return for_indexing(encoder), _plan(request, ChipPlan())
 
 
 def _plan(request: IndexRequest, base: ChipPlan) -> ChipPlan:

@@ -120,21 +120,23 @@ def export(
         raise ExportError(f"{STARTER} is exported already: copy {STARTER_FOLDER}")
     require_torch(name)
     encoder = load_encoder(name, weights=weights, activation=activation, device="cpu")
-    from georclip.encoders.exporting import export_text, export_towers, image_of, text_of
+    from georclip.encoders.exporting import export_text, export_towers, text_of
+    from georclip.encoders.image_export import image_of
 
     made = output.with_name(f"{output.name}.partial")
     try:
         if text_only:
-            lowest = export_text(text_of(encoder), encoder.spec, made)
+            cosine, how = export_text(text_of(encoder), encoder.spec, made), ""
         else:
-            lowest = export_towers(image_of(encoder), text_of(encoder), encoder.spec, made)
+            done = export_towers(image_of(encoder), text_of(encoder), encoder.spec, made)
+            cosine, how = done.cosine, f"; pictures in {done.precision}"
         made.replace(output)
     except OSError as error:
         raise ExportError(f"{output} cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(made, ignore_errors=True)
     click.echo(output)
-    click.echo(f"cosine to torch's embeddings: at least {lowest:.5f}", err=True)
+    click.echo(f"cosine to torch's embeddings: at least {cosine:.5f}{how}", err=True)
 
 
 def _cells(row: ModelRow) -> tuple[str, ...]:

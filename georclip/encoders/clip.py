@@ -215,6 +215,11 @@ class OpenClipEncoder:
         return "cpu (torch)"
 
     @property
+    def on_cpu(self) -> bool:
+        """Whether it runs on a CPU."""
+        return self._device.type == "cpu"
+
+    @property
     def model(self) -> Any:  # noqa: ANN401 - open_clip's classes vary
         """Both towers, as open_clip has them."""
         return self._model

@@ -8,10 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import shutil
 import tempfile
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +24,7 @@ from georclip.encoders.bundle import (
 )
 from georclip.encoders.cache import cache_folder
 from georclip.encoders.file_records import write_file
+from georclip.encoders.leftovers import NEW, sweep
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
@@ -34,8 +32,6 @@ from georclip.values import EncoderSpec
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
 
-_NEW = ".new-"
-_LEFT_S = 86_400
 _log = logging.getLogger("georclip")
 
 
@@ -83,8 +79,8 @@ def keep_text_tower(encoder: Encoder) -> None:
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_NEW) as scratch:
+        sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=NEW) as scratch:
             made = Path(scratch) / folder.name
             write_text_tower(encoder, made)
             if find_text_tower(spec, folder) is None:  # nor has another process made it meanwhile
@@ -145,11 +141,3 @@ def _copy(bundle: Bundle, folder: Path) -> None:
         text=bundle.text,
         names=names,
     )
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what exports that were killed have left."""
-    for left in folder.glob(f"{_NEW}*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _LEFT_S:
-                shutil.rmtree(left, ignore_errors=True)
