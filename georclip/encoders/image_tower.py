@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any
@@ -60,8 +60,27 @@ class ImageTower:
             EncoderError: `pixels` has another shape or dtype, or the tower cannot be used.
         """
         check_pixels(pixels)
-        out = np.empty((len(pixels), self._spec.dim), dtype=np.float32)
-        if len(pixels) == 0:
+        starts = range(0, len(pixels), IMAGE_BATCH)
+        parts = (pixels[start : start + IMAGE_BATCH] for start in starts)
+        return unit_rows(self.infer(self._prepared(parts), len(pixels)))
+
+    def infer(
+        self, batches: Iterable[npt.NDArray[np.float32]], count: int
+    ) -> npt.NDArray[np.float32]:
+        """Put batches that are ready through the graph, one being made while others are inferred.
+
+        Args:
+            batches: float32 (`IMAGE_BATCH`, 3, side, side), normalised.
+            count: Pictures in them, n; what fills the last batch is left out.
+
+        Returns:
+            float32 (n, dim), of about unit length.
+
+        Raises:
+            EncoderError: The tower cannot be used.
+        """
+        out = np.empty((count, self._spec.dim), dtype=np.float32)
+        if count == 0:
             return out
         queue = self._queue
 
@@ -70,12 +89,10 @@ class ImageTower:
             out[start:stop] = request.get_output_tensor(0).data[: stop - start]
 
         queue.set_callback(keep)
-        starts = range(0, len(pixels), IMAGE_BATCH)
-        parts = (pixels[start : start + IMAGE_BATCH] for start in starts)
-        for start, batch in zip(starts, self._prepared(parts), strict=True):
-            queue.start_async({0: batch}, userdata=start)  # others are prepared meanwhile
+        for number, batch in enumerate(batches):
+            queue.start_async({0: batch}, userdata=number * IMAGE_BATCH)
         queue.wait_all()
-        return unit_rows(out)
+        return out
 
     def _prepared(
         self, parts: Iterator[npt.NDArray[np.uint8]]
