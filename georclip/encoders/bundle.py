@@ -12,6 +12,7 @@ encoder.json is written last: without it the folder is no encoder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -21,6 +22,7 @@ from georclip.encoders.file_records import (
     REMEDY,
     FileRecord,
     RecordedFolder,
+    file_sha256,
     whole_number,
     write_file,
 )
@@ -132,6 +134,12 @@ def write_bundle(
         precision=precision,
         files=files,
     )
+
+
+def joint_digest(folder: Path) -> str:
+    """One digest for the weights of both towers in a folder."""
+    parts = [file_sha256(folder / name) for name in (IMAGE_FILES[1], TEXT_FILE)]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def read_bundle(folder: Path) -> Bundle:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +9,12 @@ from typing import TYPE_CHECKING
 from georclip.encoders.bundle import (
     CONFIG_FILE,
     IMAGE_FILES,
-    TEXT_FILE,
     Precision,
+    joint_digest,
     write_bundle,
 )
 from georclip.encoders.clip import OpenClipEncoder
 from georclip.encoders.compact import TorchCompactEncoder
-from georclip.encoders.file_records import file_sha256
 from georclip.encoders.image_export import check_cosine, check_rows, not_in_torch, write_image_tower
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.text_export import TextExport, export_clip, export_compact
@@ -113,7 +111,7 @@ def _finish(
     check_rows(wanted, (len(text.sentences), spec.dim), "text")
     names = (*names, *text.write(target))
     if not spec.weights_sha256:
-        spec = replace(spec, weights_sha256=_joint_digest(target))
+        spec = replace(spec, weights_sha256=joint_digest(target))
     write_bundle(
         target,
         spec=spec,
@@ -129,9 +127,3 @@ def _finish(
     except EncoderError:
         (target / CONFIG_FILE).unlink()
         raise
-
-
-def _joint_digest(folder: Path) -> str:
-    """One digest for both weight files."""
-    parts = [file_sha256(folder / name) for name in (IMAGE_FILES[1], TEXT_FILE)]
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
