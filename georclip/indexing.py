@@ -118,7 +118,8 @@ def index_scene(
     resolved = resolve_plan(scene, plan, spec.ground_size_m, spec.image_size_px)
     for note in resolved.notes:
         log.info("%s: %s", scene.name, note)
-    size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size)
+    liked = max(DEFAULT_BATCH, getattr(encoder, "batch_size", 0))  # a GPU takes more at once
+    size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size or liked)
     clocks = Clocks()
     with store.stage(scene, fingerprint) as staging:
         if staging.next_number:
@@ -221,9 +222,7 @@ def estimate(encoder: Encoder, plans: list[ResolvedPlan], *, batch_size: int = 1
     )
 
 
-def _batch_size(
-    resolved: ResolvedPlan, image_size_px: int, memory_bytes: int, asked: int | None
-) -> int:
+def _batch_size(resolved: ResolvedPlan, image_size_px: int, memory_bytes: int, wanted: int) -> int:
     """Chips per batch, so that a batch of pixels stays a small part of the memory allowed."""
     limit_px = 4 * image_size_px
     largest = max(
@@ -231,7 +230,7 @@ def _batch_size(
         for level in resolved.levels
     )
     fits = max(1, memory_bytes // BATCH_SHARE // largest)
-    return min(asked or DEFAULT_BATCH, fits)
+    return min(wanted, fits)
 
 
 def _batches(reader: ChipReader, size: int) -> Iterator[_Batch]:
