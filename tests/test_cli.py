@@ -50,8 +50,8 @@ def world(tmp_path_factory):
                     "--chip-size", "128px")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert re.search(r"chips/s; reading [\d,]+, encoding [\d,]+, writing [\d,]+: \w+ is the limit\)",
-                     done.stderr)  # fmt: skip
+    told = r"chips/s; reading [\d,]+, encoding [\d,]+, writing [\d,]+: \w+ is the limit\)"
+    assert re.search(told, done.stderr)
     return folder
 
 

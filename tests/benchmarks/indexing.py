@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -30,9 +30,11 @@ from PIL import Image
 from rasterio.windows import Window
 
 from georclip.api import Index, create_index
+from georclip.encoders.bundle import read_bundle
 from georclip.encoders.clip import architecture_size, build_model
 from georclip.encoders.image_store import find_image_tower
 from georclip.encoders.image_tower import IMAGE_BATCH, ImageTower
+from georclip.encoders.loading import STARTER_FOLDER
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.saving import write_weights
@@ -107,7 +109,7 @@ def measure(folder: Path, scene: Path, model: str, repeats: int, plain_chips: in
     weights = None if model == "starter" else random_weights(folder / f"{model}.safetensors", model)
     found = []
     for number in range(repeats):
-        with _index(folder / f"{model}-{number}", weights) as index:
+        with _index(folder / f"{model}-{number}", model, weights) as index:
             tower = _tower(index)
             found.append(
                 Rates(
@@ -180,18 +182,18 @@ def plain_rate(path: Path, index: Index, architecture: str, count: int) -> float
     return len(chips) / (time.perf_counter() - started)
 
 
-def _index(folder: Path, weights: Path | None) -> Index:
-    """An empty index whose chips have the tower's own size, ready to be filled."""
-    spec = None if weights is None else str(weights)
-    index = create_index(folder, model="auto" if spec else "starter", weights=spec, device="cpu")
-    side = index.encoder_spec.image_size_px
-    index.close()
-    for left in sorted(folder.rglob("*"), reverse=True):
-        left.rmdir() if left.is_dir() else left.unlink()
-    folder.rmdir()
-    plan = ChipPlan(size=side, unit="px", overlap=OVERLAP, scales=(1.0,))
+def _index(folder: Path, model: str, weights: Path | None) -> Index:
+    """An empty index whose chips have the tower's own size."""
+    if weights is None:
+        side = read_bundle(STARTER_FOLDER).spec.image_size_px
+    else:
+        _, side = architecture_size(model)
     return create_index(
-        folder, model="auto" if spec else "starter", weights=spec, device="cpu", plan=plan
+        folder,
+        model="starter" if weights is None else "auto",
+        weights=weights,
+        device="cpu",
+        plan=ChipPlan(size=side, unit="px", overlap=OVERLAP, scales=(1.0,)),
     )
 
 
@@ -212,14 +214,7 @@ def _timed_add(index: Index, scene: Path) -> SceneReport:
     index._keep_text()
     started = time.perf_counter()
     report = index.add(scene, memory_bytes=MEMORY_BYTES)
-    return _with_wall(report, time.perf_counter() - started)
-
-
-def _with_wall(report: SceneReport, wall_s: float) -> SceneReport:
-    """A report that counts opening the scene, too."""
-    from dataclasses import replace
-
-    return replace(report, elapsed_s=wall_s)
+    return replace(report, elapsed_s=time.perf_counter() - started)  # opening counts, too
 
 
 def _chips(path: Path, index: Index) -> Iterator[Chip]:
