@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
     from georclip.index.store import IndexInfo
     from georclip.index.verification import Finding
-    from georclip.indexing import Progress, SceneReport
+    from georclip.indexing import Progress
+    from georclip.scene_report import SceneReport
     from georclip.scenes.access import Access
 
 log = logging.getLogger("georclip")
@@ -74,6 +75,7 @@ class Index:
         self._store = store
         self._encoder = encoder
         self._asker: Encoder | None = None
+        self._indexer: Encoder | None = None
         self._text_kept = False
         self._load = load
 
@@ -129,6 +131,19 @@ class Index:
                 self._store.encoder, beside=self._store.encoder_folder, **self._load
             )
         return self._asker
+
+    @property
+    def indexer(self) -> Encoder:
+        """What embeds chips: the encoder, but on a CPU with its image tower exported, not in torch.
+
+        Raises:
+            EncoderError: The encoder cannot be loaded here.
+        """
+        if self._indexer is None:
+            from georclip.encoders.for_indexing import for_indexing
+
+            self._indexer = for_indexing(self.encoder)
+        return self._indexer
 
     def make_portable(self) -> None:
         """Keep the text tower inside the index, so that it is searched without torch anywhere.
@@ -207,7 +222,7 @@ class Index:
         self._keep_text()
         return index_scene(
             self._writer(),
-            self.encoder,
+            self.indexer,
             opened,
             plan or self.plan,
             memory_bytes=memory_bytes,

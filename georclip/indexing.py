@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-import queue
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +15,8 @@ import numpy as np
 
 from georclip.errors import EncoderError
 from georclip.index.store import plan_fingerprint
+from georclip.pipeline import Clocks, overlap
+from georclip.scene_report import SceneReport
 from georclip.scenes.chips import resolve_plan
 from georclip.scenes.reader import ChipReader, PlannedChip, SkipCounts
 
@@ -25,44 +26,16 @@ if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
     from georclip.index.store import IndexStore, SceneStaging
     from georclip.scenes.chips import ResolvedPlan
-    from georclip.values import ChipPlan, Scene
+    from georclip.values import Chip, ChipPlan, Scene
 
 log = logging.getLogger("georclip")
 
-Outcome = Literal["added", "replaced", "unchanged", "moved", "redated"]
 Progress = Callable[[int, int], None]
 """Called with (planned chips done, planned chips in all) as a scene proceeds."""
 
 DEFAULT_BATCH = 64
-QUEUED_BATCHES = 2
 BATCH_SHARE = 32  # a batch of pixels may take this part of the memory allowed; four are about
 ROW_BYTES = 234  # catalog and columns per chip on disk, beside its vector: measured
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SceneReport:
-    """What indexing one scene came to.
-
-    Attributes:
-        scene: The scene as it now stands in the index.
-        outcome: "added", "replaced" (it had changed), "unchanged", "moved" (to a new
-            uri) or "redated" (only its time is another).
-        chips: Chips of this scene in the index.
-        skipped: Planned chips left out, by reason.
-        elapsed_s: Wall time, s.
-        reading_s: Time the reader spent reading, s; reading and encoding overlap.
-        encoding_s: Time the encoder spent, s.
-        writing_s: Time spent on staging and commit, s.
-    """
-
-    scene: Scene
-    outcome: Outcome
-    chips: int
-    skipped: SkipCounts
-    elapsed_s: float
-    reading_s: float
-    encoding_s: float
-    writing_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,38 +55,30 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Batch:
-    """Chips in planned order, and what the reader had left out when it handed them on."""
+    """Chips in planned order, with their pixels, as the reader hands them on.
 
-    items: list[PlannedChip]
+    Attributes:
+        chips: n chips.
+        last_number: Planned number of the last one.
+        skipped: What the reader had left out by then.
+        groups: Chips of one shape each: their positions in `chips`, and uint8 RGB
+            (m, 3, height, width).
+    """
+
+    chips: list[Chip]
+    last_number: int
     skipped: SkipCounts
-
-    @property
-    def last_number(self) -> int:
-        """Planned number of the last chip."""
-        return self.items[-1].number
+    groups: list[tuple[list[int], npt.NDArray[np.uint8]]]
 
 
-@dataclass(slots=True)
-class _Clock:
-    """Seconds spent in one part of the pipeline."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encoded:
+    """Chips and their vectors, float32 (n, dim); without pixels, so that waiting costs little."""
 
-    seconds: float = 0.0
-    started: float = 0.0
-
-    def __enter__(self) -> None:
-        self.started = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self.seconds += time.perf_counter() - self.started
-
-
-@dataclass(frozen=True, slots=True)
-class _Clocks:
-    """One clock per part of the pipeline."""
-
-    reading: _Clock = field(default_factory=_Clock)
-    encoding: _Clock = field(default_factory=_Clock)
-    writing: _Clock = field(default_factory=_Clock)
+    chips: list[Chip]
+    last_number: int
+    skipped: SkipCounts
+    vectors: npt.NDArray[np.float32]
 
 
 def index_scene(
@@ -153,8 +118,9 @@ def index_scene(
     resolved = resolve_plan(scene, plan, spec.ground_size_m, spec.image_size_px)
     for note in resolved.notes:
         log.info("%s: %s", scene.name, note)
-    size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size)
-    clocks = _Clocks()
+    liked = max(DEFAULT_BATCH, getattr(encoder, "batch_size", 0))  # a GPU takes more at once
+    size = _batch_size(resolved, spec.image_size_px, memory_bytes, batch_size or liked)
+    clocks = Clocks()
     with store.stage(scene, fingerprint) as staging:
         if staging.next_number:
             log.info("%s: going on from chip %d", scene.name, staging.next_number)
@@ -165,8 +131,8 @@ def index_scene(
             max_side_px=4 * spec.image_size_px,
             start=staging.next_number,
         )
-        _stage_chips(staging, reader, encoder, size, clocks, progress)
-        with clocks.writing:
+        encoded = _stage_chips(staging, reader, encoder, size, clocks, progress)
+        with clocks.writing.running():
             committed = staging.commit(reader.skipped)
     for note in reader.notes:
         log.info("%s: %s", scene.name, note)
@@ -175,9 +141,10 @@ def index_scene(
         outcome="added" if status == "new" else "replaced",
         chips=committed.chips,
         skipped=SkipCounts(**committed.scene.skipped),
+        encoded=encoded,
         elapsed_s=time.perf_counter() - started,
         reading_s=clocks.reading.seconds,
-        encoding_s=clocks.encoding.seconds,
+        encoding_s=clocks.working.seconds,
         writing_s=clocks.writing.seconds,
     )
 
@@ -187,20 +154,32 @@ def _stage_chips(
     reader: ChipReader,
     encoder: Encoder,
     size: int,
-    clocks: _Clocks,
+    clocks: Clocks,
     progress: Progress | None,
-) -> None:
-    """Encode batches of at most `size` chips and stage them, while the next are read."""
-    for batch in _read_ahead(reader, size, clocks.reading):
-        with clocks.encoding:
-            vectors = _encode(encoder, batch.items)
-        with clocks.writing:
-            chips = [item.image.chip for item in batch.items]
-            staging.append(batch.last_number, chips, vectors, skipped=batch.skipped)
+) -> int:
+    """Read batches of at most `size` chips, encode and stage them; returns how many chips."""
+    count = 0
+
+    def encode(batch: _Batch) -> _Encoded:
+        nonlocal count
+        vectors = _encode(encoder, batch)
+        count += len(batch.chips)
         if progress is not None:
             progress(batch.last_number + 1, reader.chips_total)
+        return _Encoded(
+            chips=batch.chips,
+            last_number=batch.last_number,
+            skipped=batch.skipped,
+            vectors=vectors,
+        )
+
+    def stage(done: _Encoded) -> None:
+        staging.append(done.last_number, done.chips, done.vectors, skipped=done.skipped)
+
+    overlap(_batches(reader, size), encode, stage, clocks)
     if progress is not None:
         progress(reader.chips_total, reader.chips_total)
+    return count
 
 
 def _keep_chips(
@@ -220,6 +199,7 @@ def _keep_chips(
         outcome="unchanged" if status == "same" else status,
         chips=0 if kept is None else kept.chip_count,
         skipped=SkipCounts() if kept is None else SkipCounts(**kept.skipped),
+        encoded=0,
         elapsed_s=time.perf_counter() - started,
         reading_s=0.0,
         encoding_s=0.0,
@@ -242,9 +222,7 @@ def estimate(encoder: Encoder, plans: list[ResolvedPlan], *, batch_size: int = 1
     )
 
 
-def _batch_size(
-    resolved: ResolvedPlan, image_size_px: int, memory_bytes: int, asked: int | None
-) -> int:
+def _batch_size(resolved: ResolvedPlan, image_size_px: int, memory_bytes: int, wanted: int) -> int:
     """Chips per batch, so that a batch of pixels stays a small part of the memory allowed."""
     limit_px = 4 * image_size_px
     largest = max(
@@ -252,17 +230,36 @@ def _batch_size(
         for level in resolved.levels
     )
     fits = max(1, memory_bytes // BATCH_SHARE // largest)
-    return min(asked or DEFAULT_BATCH, fits)
+    return min(wanted, fits)
 
 
-def _encode(encoder: Encoder, batch: list[PlannedChip]) -> npt.NDArray[np.float32]:
-    """Embed chips of mixed shapes: one call per shape, rows in the order of the batch."""
+def _batches(reader: ChipReader, size: int) -> Iterator[_Batch]:
+    """Runs of at most `size` chips in planned order."""
+    chips = iter(reader)
+    while items := list(islice(chips, size)):
+        yield _batch(items, reader.skipped)
+
+
+def _batch(items: list[PlannedChip], skipped: SkipCounts) -> _Batch:
+    """Stack the pixels of chips by shape."""
     by_shape: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for position, item in enumerate(batch):
+    for position, item in enumerate(items):
         by_shape[item.image.pixels.shape].append(position)
-    vectors = np.empty((len(batch), encoder.spec.dim), dtype=np.float32)
-    for positions in by_shape.values():
-        pixels = np.stack([batch[position].image.pixels for position in positions])
+    return _Batch(
+        chips=[item.image.chip for item in items],
+        last_number=items[-1].number,
+        skipped=skipped,
+        groups=[
+            (positions, np.stack([items[position].image.pixels for position in positions]))
+            for positions in by_shape.values()
+        ],
+    )
+
+
+def _encode(encoder: Encoder, batch: _Batch) -> npt.NDArray[np.float32]:
+    """Embed chips of mixed shapes: one call per shape, rows in the order of the batch."""
+    vectors = np.empty((len(batch.chips), encoder.spec.dim), dtype=np.float32)
+    for positions, pixels in batch.groups:
         vectors[positions] = encoder.encode_images(pixels)
     if not np.isfinite(vectors).all():
         raise EncoderError(
@@ -270,58 +267,3 @@ def _encode(encoder: Encoder, batch: list[PlannedChip]) -> npt.NDArray[np.float3
             "fetch or export them again"
         )
     return vectors
-
-
-def _read_ahead(reader: ChipReader, size: int, clock: _Clock) -> Iterator[_Batch]:
-    """Batches of chips, read in a thread of their own while the last batch is encoded.
-
-    The queue is bounded. An error of the reader is raised here; when the consumer stops
-    early, the thread is told and joined.
-    """
-    batches: queue.Queue[_Batch | BaseException | None] = queue.Queue(QUEUED_BATCHES)
-    stop = threading.Event()
-
-    def put(item: _Batch | BaseException | None) -> None:
-        while not stop.is_set():
-            try:
-                return batches.put(item, timeout=0.1)
-            except queue.Full:
-                continue
-
-    def read() -> None:
-        try:
-            for batch in _batches(reader, size, clock):
-                put(batch)
-                if stop.is_set():
-                    return
-            put(None)
-        except BaseException as error:  # handed to the consumer, which raises it
-            put(error)
-
-    thread = threading.Thread(target=read, name="georclip-reader", daemon=True)
-    thread.start()
-    try:
-        while (item := batches.get()) is not None:
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        stop.set()
-        thread.join()
-
-
-def _batches(reader: ChipReader, size: int, clock: _Clock) -> Iterator[_Batch]:
-    """Runs of at most `size` chips in planned order, timing the reader."""
-    chips = iter(reader)
-    items: list[PlannedChip] = []
-    while True:
-        with clock:
-            item = next(chips, None)
-        if item is None:
-            break
-        items.append(item)
-        if len(items) == size:
-            yield _Batch(items=items, skipped=reader.skipped)
-            items = []
-    if items:
-        yield _Batch(items=items, skipped=reader.skipped)

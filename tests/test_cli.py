@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,8 @@ def world(tmp_path_factory):
                     "--chip-size", "128px")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
+    told = r"chips/s; reading [\d,]+, encoding [\d,]+, writing [\d,]+: \w+ is the limit\)"
+    assert re.search(told, done.stderr)
     return folder
 
 

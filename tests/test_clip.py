@@ -17,6 +17,7 @@ from georclip.encoders.clip import (
     split_architecture,
 )
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
+from georclip.encoders.torch_pictures import GPU_BATCH, batch_that_fits
 from georclip.errors import EncoderError, QueryError
 from tests.helpers_encoders import (
     TINY,
@@ -228,3 +229,26 @@ def test_torch_and_logging_are_left_as_they_were(caplog):
     assert torch.get_float32_matmul_precision() == before
     assert logging.getLogger().handlers == handlers
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("free", "picture", "wanted"),
+    [(80e9, 20e6, GPU_BATCH), (1e9, 20e6, 25), (1e6, 20e6, 1), (0, 20e6, 1), (1e9, 0, GPU_BATCH)],
+)
+def test_a_batch_takes_half_of_the_free_memory(free, picture, wanted):
+    assert batch_that_fits(int(free), picture) == wanted
+
+
+def test_a_first_batch_on_a_gpu_tells_how_many_fit(monkeypatch):
+    """What can be said without a GPU: the tower runs on the CPU, the card's answers are made up."""
+    wanted = encoder().encode_images(pictures(20))
+    one = encoder()
+    images = one._pictures
+    monkeypatch.setattr(images, "_sized", False)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda _: 1_000)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda _: 81_000)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (100_000, 200_000))
+    found = one.encode_images(pictures(20))
+    assert one.batch_size == 5  # half of 100,000 bytes, at 10,000 a picture
+    assert cosines(found, wanted).min() > 0.99999

@@ -1,20 +1,27 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 
+from georclip.encoders import image_export, image_tower
 from georclip.encoders.bundle import read_bundle
+from georclip.encoders.check_pictures import check_pictures
+from georclip.encoders.clip import OpenClipEncoder
 from georclip.encoders.compact import TorchCompactEncoder
 from georclip.encoders.compact_shapes import CompactShape
 from georclip.encoders.compact_text import TextTower
 from georclip.encoders.exporting import export_text, export_towers
+from georclip.encoders.image_export import image_of, write_image_tower
+from georclip.encoders.image_tower import ImageTower
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.text_export import MIN_COSINE_HALF, TextExport, export_compact
 from georclip.encoders.words import WordTokenizer
 from georclip.errors import EncoderError
+from tests.helpers_clip import TINY_RESNET, clip_spec, random_clip, register
 from tests.helpers_encoders import (
     WORDS,
     cosines,
@@ -83,7 +90,7 @@ def test_any_image_tower_and_training_goes_on_as_it_was(tmp_path):
     image = Colours(scale=37.0).train()
     fused = torch.backends.mha.get_fastpath_enabled()
     spec = starter_spec(dim=16, image_size_px=32, weights_sha256="ab" * 32)
-    assert export_towers(image, texts(), spec, tmp_path) >= MIN_COSINE_HALF
+    assert export_towers(image, texts(), spec, tmp_path).cosine >= MIN_COSINE_HALF
     rows = RuntimeEncoder.load(tmp_path).encode_images(pictures(3))
     np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1.0, atol=1e-6)
     assert image.training
@@ -113,7 +120,7 @@ def test_weights_are_stored_as_half(starter):
 
 @pytest.mark.parametrize(("image", "dim"), [(Colours(8), 16), (Colours(), 8)])
 def test_a_tower_of_another_length_is_refused(image, dim, tmp_path):
-    with pytest.raises(EncoderError, match=r"tower gives \(16, 8\).*\(16, 16\)"):
+    with pytest.raises(EncoderError, match=r"tower gives \(\d+, 8\).*\(\d+, 16\)"):
         export_towers(image, texts(dim), starter_spec(dim=16, image_size_px=32), tmp_path)
 
 
@@ -136,3 +143,66 @@ def test_nothing_of_the_machine_is_written(starter):
     assert set(config["files"]) == {path.name for path in starter.iterdir()} - {"encoder.json"}
     for name in ("encoder.json", "image.xml"):
         assert str(starter) not in (starter / name).read_text()
+
+
+def test_an_encoder_is_as_it_was_after_its_export(tmp_path):
+    register(tmp_path)
+    model = random_clip(TINY_RESNET)  # batch normalisation shows what mode it is in
+    encoder = OpenClipEncoder(model, clip_spec(TINY_RESNET), device=torch.device("cpu"))
+    before = encoder.encode_images(pictures(3))
+    write_image_tower(image_of(encoder), encoder.spec, tmp_path)
+    assert not any(module.training for module in model.modules())
+    np.testing.assert_array_equal(encoder.encode_images(pictures(3)), before)
+
+
+@pytest.mark.parametrize(
+    ("here", "least", "wanted"),
+    [
+        (("f32", "bf16"), -1.0, "bf16"),
+        (("f32", "bf16"), 1.1, "f32"),  # it moves too far
+        (("f32",), -1.0, "f32"),  # it cannot be looked at here
+    ],
+)
+def test_bf16_is_for_towers_that_were_seen_to_keep_still(
+    here, least, wanted, tmp_path, monkeypatch
+):
+    spec = starter_spec(dim=16, image_size_px=32)
+    monkeypatch.setattr(image_export, "precisions_here", lambda: here)
+    monkeypatch.setattr(image_export, "MIN_COSINE_BF16", least)
+    assert export_towers(Colours(), texts(), spec, tmp_path).precision == wanted
+    assert read_bundle(tmp_path).precision == wanted
+
+
+def test_bf16_waits_for_a_processor_that_has_it(starter, monkeypatch):
+    bundle = read_bundle(starter)
+    tower = ImageTower(bundle, bundle.spec, "bf16")
+    monkeypatch.setattr(image_tower, "precisions_here", lambda: ("f32",))
+    assert tower.precision == "f32"
+    wanted = RuntimeEncoder.load(starter).encode_images(pictures(3))
+    assert cosines(tower.encode(pictures(3)), wanted).min() > 0.999
+
+
+def test_an_unknown_precision_is_refused(starter, tmp_path):
+    folder = shutil.copytree(starter, tmp_path / "copy")
+    config = json.loads((folder / "encoder.json").read_text())
+    for precision, fine in ((None, True), ("int2", False)):
+        config.pop("precision", None)
+        if precision:
+            config["precision"] = precision
+        (folder / "encoder.json").write_text(json.dumps(config))
+        if fine:  # written before there was one
+            assert read_bundle(folder).precision == "f32"
+        else:
+            with pytest.raises(EncoderError, match="'int2' is not known"):
+                read_bundle(folder)
+
+
+def test_pictures_to_check_on_are_three_kinds_and_always_the_same():
+    found = check_pictures(40)
+    assert found.shape == (18, 3, 40, 40)
+    np.testing.assert_array_equal(found, check_pictures(40))
+    steps = np.abs(np.diff(found.astype(int), axis=3)).mean(axis=(1, 2, 3)).reshape(3, 6)
+    noise, coarse, natural = steps.mean(axis=1)
+    assert noise > natural > 0
+    assert noise > coarse > 0
+    assert found.reshape(18, -1).std(axis=1).min() > 20

@@ -1,5 +1,6 @@
 """Scene to encoder to index: whole or not at all, resumed where it stopped, in order."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pytest
 import rasterio
 from rasterio.transform import from_origin
 
-from georclip.errors import EncoderError, EncoderMismatchError, SceneError
+from georclip.errors import EncoderError, EncoderMismatchError, GeorclipError, SceneError
+from georclip.index import staging
 from georclip.index.store import IndexStore
 from georclip.indexing import estimate, index_scene
 from georclip.scenes.chips import resolve_plan
@@ -173,3 +175,58 @@ def test_estimate_counts_chips_and_bytes(scene_path):
     assert guess.chips == 2 * plans[0].chip_count
     assert guess.index_bytes > guess.chips * encoder.spec.dim * 2
     assert guess.seconds > 0
+
+
+def test_a_report_says_which_part_was_the_limit(scene_path, tmp_path):
+    class SlowEncoder(FakeEncoder):
+        def encode_images(self, pixels):
+            time.sleep(0.1)
+            return super().encode_images(pixels)
+
+    encoder = SlowEncoder()
+    with IndexStore.create(tmp_path / "i", encoder=encoder.spec, plan=PLAN) as store:
+        scene = open_scene(str(scene_path))
+        report = index_scene(store, encoder, scene, PLAN, memory_bytes=MEMORY, batch_size=8)
+        again = index_scene(store, encoder, scene, PLAN, memory_bytes=MEMORY)
+    assert report.encoded == report.chips
+    assert report.limit == "encoding"
+    assert report.rates["encoding"] < min(report.rates["reading"], report.rates["writing"])
+    assert report.elapsed_s >= max(report.reading_s, report.encoding_s, report.writing_s)
+    assert (again.encoded, again.limit) == (0, None)
+
+
+def test_a_resumed_run_counts_its_own_chips(scene_path, tmp_path, monkeypatch):
+    monkeypatch.setattr(staging, "PART_CHIPS", 8)
+    scene, encoder = open_scene(str(scene_path)), FakeEncoder()
+    options = {"memory_bytes": MEMORY, "batch_size": 8}
+    with IndexStore.create(tmp_path / "i", encoder=encoder.spec, plan=PLAN) as store:
+        with pytest.raises(KeyboardInterrupt):
+            index_scene(store, StoppingEncoder(2), scene, PLAN, **options)
+        report = index_scene(store, encoder, scene, PLAN, **options)
+    assert report.encoded == report.chips - 8  # a batch of two shapes is two calls
+
+
+def test_a_disk_that_fails_is_told_once_and_the_run_goes_on_later(scene_path, tmp_path):
+    scene, encoder = open_scene(str(scene_path)), FakeEncoder()
+    options = {"memory_bytes": MEMORY, "batch_size": 8}
+    with IndexStore.create(tmp_path / "whole", encoder=encoder.spec, plan=PLAN) as store:
+        index_scene(store, encoder, scene, PLAN, **options)
+        expected = contents(store)
+    with IndexStore.create(tmp_path / "i", encoder=encoder.spec, plan=PLAN) as store:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(staging, "PART_CHIPS", 8)
+            write, calls = staging.write_synced, []
+
+            def full(path, content):
+                calls.append(path)
+                if len(calls) == 3:  # the second part's vectors
+                    raise OSError(28, "No space left on device")
+                write(path, content)
+
+            patch.setattr(staging, "write_synced", full)
+            with pytest.raises(GeorclipError, match="No space left"):
+                index_scene(store, encoder, scene, PLAN, **options)
+        assert store.scenes() == ()
+        report = index_scene(store, encoder, scene, PLAN, **options)
+        assert report.encoded == report.chips - 8
+        assert contents(store) == expected

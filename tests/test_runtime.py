@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from georclip.encoders import file_records
-from georclip.encoders.runtime import IMAGE_BATCH, RuntimeEncoder
+from georclip.encoders.image_tower import IMAGE_BATCH
+from georclip.encoders.runtime import RuntimeEncoder
 from georclip.errors import EncoderError, QueryError
 from tests.helpers_encoders import (
     cosines,

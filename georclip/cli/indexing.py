@@ -14,7 +14,8 @@ from georclip.api import Index, create_index, open_index
 from georclip.cli.progress import ChipProgress, byte_count, counted, duration
 from georclip.errors import EncoderMismatchError, SceneError
 from georclip.index.making import is_index
-from georclip.indexing import SceneReport, estimate
+from georclip.indexing import estimate
+from georclip.scene_report import SceneReport
 from georclip.scenes.access import Access
 from georclip.scenes.chips import resolve_plan
 from georclip.scenes.dates import parse_moment
@@ -188,7 +189,8 @@ def _encoder_and_plan(request: IndexRequest) -> tuple[Encoder, ChipPlan]:
     """What a dry run needs, without making an index."""
     if is_index(request.index_path):
         with _open(request) as index:
-            return index.encoder, _plan(request, index.plan)
+            return index.indexer, _plan(request, index.plan)
+    from georclip.encoders.for_indexing import for_indexing
     from georclip.encoders.loading import load_encoder
 
     encoder = load_encoder(
@@ -197,7 +199,7 @@ def _encoder_and_plan(request: IndexRequest) -> tuple[Encoder, ChipPlan]:
         activation=request.activation,
         device=request.device,
     )
-    return encoder, _plan(request, ChipPlan())
+    return for_indexing(encoder), _plan(request, ChipPlan())
 
 
 def _plan(request: IndexRequest, base: ChipPlan) -> ChipPlan:
@@ -270,9 +272,15 @@ def _line(report: SceneReport) -> str:
         if count
     ]
     left_out = f"; left out {', '.join(parts)}" if parts else ""
-    rate = report.chips / max(report.elapsed_s, 1e-6)
     done = "replaced by" if report.outcome == "replaced" else report.outcome
-    return (
-        f"{name}: {done} {report.chips} chips in {duration(report.elapsed_s)} "
-        f"({rate:.0f} chips/s){left_out}"
-    )
+    took = f"{name}: {done} {report.chips} chips in {duration(report.elapsed_s)}"
+    return f"{took}{_speed(report)}{left_out}"
+
+
+def _speed(report: SceneReport) -> str:
+    """Chips per second in all and of each part, and which part the others waited for."""
+    if report.limit is None:
+        return ""
+    rate = report.encoded / max(report.elapsed_s, 1e-6)
+    parts = ", ".join(f"{part} {speed:,.0f}" for part, speed in report.rates.items())
+    return f" ({rate:,.0f} chips/s; {parts}: {report.limit} is the limit)"

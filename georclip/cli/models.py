@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +95,12 @@ def fetch(name: str) -> None:
 )
 @click.option("--text-only", is_flag=True, help="For questions alone: no image tower.")
 @click.option("--overwrite", is_flag=True, help="Replace a folder that holds an earlier export.")
+@click.option(
+    "--int8",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="PICTURES",
+    help="Round the image tower to 8 bits, calibrated on the pictures of this folder.",
+)
 def export(
     name: str,
     output: Path,
@@ -104,6 +108,7 @@ def export(
     activation: str | None,
     text_only: bool,
     overwrite: bool,
+    int8: Path | None,
 ) -> None:
     """Export the towers of model NAME into a folder that needs no torch.
 
@@ -111,71 +116,28 @@ def export(
     index made with the model, or to index on a CPU. NAME is one of `georclip models`, or, with
     --weights, an open_clip architecture or auto.
 
+    With --int8 pictures are embedded in 8 bits, about twice as fast; the command prints what that
+    costs on pictures of yours that it was not calibrated on. Some hundred will do.
+
     \b
     Examples:
       georclip models export remoteclip-vit-b-32 -o remoteclip
       georclip search "harbor with ships" -i their-index --weights remoteclip
+      georclip models export starter --int8 pictures -o quick
     """
-    from georclip.errors import ExportError
+    from georclip.cli.exporting import ExportRequest, run
 
-    _check_free(output, overwrite=overwrite)
-    from georclip.encoders.loading import STARTER_FOLDER, load_encoder, require_torch
-    from georclip.encoders.registry import STARTER
-
-    if name == STARTER and weights is None:
-        raise ExportError(f"{STARTER} is exported already: copy {STARTER_FOLDER}")
-    require_torch(name)
-    shown = output
-    encoder = load_encoder(name, weights=weights, activation=activation, device="cpu")
-    from georclip.encoders.exporting import export_text, export_towers, image_of, text_of
-
-    output = output.resolve()  # not a link to it
-    made = output.with_name(f"{output.name}.partial")
-    try:
-        if text_only:
-            lowest = export_text(text_of(encoder), encoder.spec, made)
-        else:
-            lowest = export_towers(image_of(encoder), text_of(encoder), encoder.spec, made)
-        _put(made, output)
-    except OSError as error:
-        raise ExportError(f"{output} cannot be written: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    click.echo(shown)
-    click.echo(f"cosine to torch's embeddings: at least {lowest:.5f}", err=True)
-
-
-def _check_free(output: Path, *, overwrite: bool) -> None:
-    """See that nothing stands where a folder is to be made, or only what may be replaced.
-
-    Raises:
-        ExportError: Something does.
-    """
-    from georclip.encoders.bundle import is_exported
-    from georclip.errors import ExportError
-
-    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
-        return
-    if not is_exported(output):
-        raise ExportError(f"{output} is in the way, and is no earlier export: name a new folder")
-    if not overwrite:
-        raise ExportError(
-            f"{output} holds an earlier export: name a new folder, or replace it with --overwrite"
+    run(
+        ExportRequest(
+            name=name,
+            output=output,
+            weights=weights,
+            activation=activation,
+            text_only=text_only,
+            int8=int8,
+            overwrite=overwrite,
         )
-
-
-def _put(made: Path, output: Path) -> None:
-    """Move a folder to its place; what was there goes when it is."""
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=".georclip-") as aside:
-        old = Path(aside) / output.name
-        if output.exists():
-            output.replace(old)
-        try:
-            made.replace(output)
-        except OSError:
-            if old.exists():
-                old.replace(output)
-            raise
+    )
 
 
 def _cells(row: ModelRow) -> tuple[str, ...]:

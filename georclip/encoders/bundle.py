@@ -1,7 +1,7 @@
 """The folder of exported towers: what lies in it, and how it says so.
 
-    encoder.json      format, spec, tokenizer, the text tower's shape, and every other file's size
-                      and SHA-256
+    encoder.json      format, spec, tokenizer, the text tower's shape, the image tower's precision,
+                      and every other file's size and SHA-256
     image.xml .bin    image tower: float32 (n, 3, side, side), normalised -> unit vectors (n, dim);
                       not where the folder is for questions alone
     text.safetensors  text tower, as `text_tower` reads it
@@ -12,18 +12,29 @@ encoder.json is written last: without it the folder is no encoder.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from georclip.encoders.file_records import FileRecord, file_sha256, whole_number, write_file
+from georclip.encoders.file_records import (
+    REMEDY,
+    FileRecord,
+    RecordedFolder,
+    file_sha256,
+    whole_number,
+    write_file,
+)
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
 
 TokenizerKind = Literal["words", "clip"]
 Pooling = Literal["end", "mean"]
 """What is read off a sentence: its last word, where words look back only, or the mean of all."""
+Precision = Literal["f32", "bf16"]
+"""What an image tower may be computed in. bf16, where the processor has it, only if it was compared
+with torch's float32 when the tower was exported: some towers move too far."""
 FORMAT = 2
 CONFIG_FILE = "encoder.json"
 VOCABULARY_FILE = "vocabulary.txt"
@@ -58,77 +69,27 @@ class TextShape:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundle:
+class Bundle(RecordedFolder):
     """What encoder.json says.
 
     Attributes:
-        folder: Where the files lie.
         spec: What decides the embeddings.
         tokenizer: How a sentence becomes ids: "words" (one id a word) or "clip" (byte pairs).
         context_length: Most ids in a sentence.
         text: Of the text tower.
-        files: Name to size and digest, encoder.json left out.
+        precision: What the image tower may be computed in.
     """
 
-    folder: Path
     spec: EncoderSpec
     tokenizer: TokenizerKind
     context_length: int
     text: TextShape
-    files: dict[str, FileRecord]
+    precision: Precision = "f32"
 
     @property
     def has_images(self) -> bool:
         """Whether the image tower is in it."""
         return set(IMAGE_FILES) <= self.files.keys()
-
-    def check_sizes(self) -> None:
-        """Compare every file's size with the record: quick, finds what is missing or cut off.
-
-        Raises:
-            EncoderError: A file is missing, or of another size.
-        """
-        for name, record in self.files.items():
-            path = self.folder / name
-            try:
-                found = path.stat().st_size if path.is_file() else None
-            except OSError as error:
-                raise EncoderError(f"{path} cannot be read: {error.strerror}") from error
-            if found != record.bytes:
-                state = "missing" if found is None else f"{found} bytes, not {record.bytes}"
-                raise EncoderError(f"{path} is {state}; {_REMEDY}")
-
-    def check_digests(self, names: tuple[str, ...]) -> None:
-        """Compare the content of some files with the record (about 1 ms a MB).
-
-        Of files of more than 32 MB a sixteenth of a MB is read in sixteen places: that tells
-        whether they were written whole.
-
-        Raises:
-            EncoderError: A file does not hold what was written.
-        """
-        for name in names:
-            path = self.folder / name
-            record = self.files.get(name)
-            if record is None:
-                raise EncoderError(f"{self.folder / CONFIG_FILE} does not list {name}; {_REMEDY}")
-            what = record.difference(path)
-            if what:
-                raise EncoderError(f"{path} is damaged ({what} differs); {_REMEDY}")
-
-    def check_whole(self) -> None:
-        """Read every byte.
-
-        Raises:
-            EncoderError: A file does not hold what was written.
-        """
-        self.check_sizes()
-        for name, record in self.files.items():
-            if file_sha256(self.folder / name) != record.sha256:
-                raise EncoderError(f"{self.folder / name} is damaged (its SHA-256 differs)")
-
-
-_REMEDY = "reinstall georclip, or export the model again"
 
 
 def write_bundle(
@@ -139,6 +100,7 @@ def write_bundle(
     context_length: int,
     text: TextShape,
     names: tuple[str, ...],
+    precision: Precision = "f32",
 ) -> Bundle:
     """Record the files of a folder in its encoder.json.
 
@@ -149,6 +111,7 @@ def write_bundle(
         context_length: Most ids in a sentence.
         text: Of the text tower.
         names: Files to record.
+        precision: What the image tower may be computed in.
     """
     files = {name: FileRecord.of(folder / name) for name in names}
     config = {
@@ -157,6 +120,7 @@ def write_bundle(
         "tokenizer": tokenizer,
         "context_length": context_length,
         "text": asdict(text),
+        "precision": precision,
         "files": {name: asdict(record) for name, record in files.items()},
     }
     content = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
@@ -167,8 +131,15 @@ def write_bundle(
         tokenizer=tokenizer,
         context_length=context_length,
         text=text,
+        precision=precision,
         files=files,
     )
+
+
+def joint_digest(folder: Path) -> str:
+    """One digest for the weights of both towers in a folder."""
+    parts = [file_sha256(folder / name) for name in (IMAGE_FILES[1], TEXT_FILE)]
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -183,7 +154,7 @@ def read_bundle(folder: Path) -> Bundle:
     except FileNotFoundError as error:
         raise EncoderError(f"{folder} holds no encoder: {CONFIG_FILE} is missing") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise EncoderError(f"{path} cannot be read: {error}; {_REMEDY}") from error
+        raise EncoderError(f"{path} cannot be read: {error}; {REMEDY}") from error
     if not isinstance(config, dict) or config.get("format") != FORMAT:
         found = config.get("format") if isinstance(config, dict) else None
         older = isinstance(found, int) and found < FORMAT
@@ -198,10 +169,11 @@ def read_bundle(folder: Path) -> Bundle:
             tokenizer=_tokenizer_kind(config["tokenizer"]),
             context_length=whole_number(config["context_length"], 2, 4096),
             text=TextShape(**config["text"]),
+            precision=precision_from_json(config.get("precision", "f32")),
             files={name: FileRecord(**record) for name, record in config["files"].items()},
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise EncoderError(f"{path} cannot be understood: {error}; {_REMEDY}") from error
+        raise EncoderError(f"{path} cannot be understood: {error}; {REMEDY}") from error
 
 
 def is_exported(folder: Path) -> bool:
@@ -229,6 +201,19 @@ def spec_from_json(values: dict[str, Any]) -> EncoderSpec:
     whole_number(kept["dim"], 1, 1 << 16)
     whole_number(kept["image_size_px"], 1, 1 << 16)
     return EncoderSpec(**kept)
+
+
+def precision_from_json(name: object) -> Precision:
+    """Read what an image tower may be computed in.
+
+    Raises:
+        ValueError: It is none that this version knows.
+    """
+    if name == "f32":
+        return "f32"
+    if name == "bf16":
+        return "bf16"
+    raise ValueError(f"precision {name!r} is not known to this version")
 
 
 def _tokenizer_kind(kind: str) -> TokenizerKind:

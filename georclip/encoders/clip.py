@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,16 +11,14 @@ import numpy.typing as npt
 import open_clip
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from georclip.encoders.checkpoints import State, detect_architecture
 from georclip.encoders.clip_text import ClipText
-from georclip.encoders.preprocessing import check_pixels, unit_rows
+from georclip.encoders.preprocessing import unit_rows
+from georclip.encoders.torch_pictures import TorchPictures, computing
 from georclip.errors import EncoderError, QueryError
 from georclip.values import EncoderSpec
 
-CPU_BATCH = 16
-GPU_BATCH = 256
 _TEXT_BATCH = 256
 _CPU_TEXT_PART = 32  # small parts are of more equal length, and a core is filled by few sentences
 _MAY_BE_MISSING = {"logit_scale", "logit_bias"}  # only training needs them
@@ -190,17 +187,13 @@ class OpenClipEncoder:
         batch_size: int | None = None,
         tokenizer: ClipTokenizer | None = None,
     ) -> None:
-        if batch_size is not None and batch_size < 1:
-            raise EncoderError(f"a batch has at least one picture, not {batch_size}")
         self._spec = spec
         self._device = device
         self._model: Any = model.eval().to(device)
-        self._batch_size = batch_size or (GPU_BATCH if device.type == "cuda" else CPU_BATCH)
+        self._pictures = TorchPictures(self._encode, spec, device, batch_size)
         self._tokenizer = tokenizer or ClipTokenizer(spec.architecture)
         self._text = ClipText(model, padded_with_zeros=self._tokenizer.pads_with_zeros)
         self._text_part = _TEXT_BATCH if device.type == "cuda" else _CPU_TEXT_PART
-        self._mean = torch.tensor(spec.mean, device=device).view(1, 3, 1, 1)
-        self._std = torch.tensor(spec.std, device=device).view(1, 3, 1, 1)
 
     @property
     def spec(self) -> EncoderSpec:
@@ -215,6 +208,11 @@ class OpenClipEncoder:
         return "cpu (torch)"
 
     @property
+    def on_cpu(self) -> bool:
+        """Whether it runs on a CPU."""
+        return self._device.type == "cpu"
+
+    @property
     def model(self) -> Any:  # noqa: ANN401 - open_clip's classes vary
         """Both towers, as open_clip has them."""
         return self._model
@@ -227,7 +225,7 @@ class OpenClipEncoder:
     @property
     def batch_size(self) -> int:
         """Pictures encoded at once; halved when a GPU runs out of memory."""
-        return self._batch_size
+        return self._pictures.batch_size
 
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Embed pictures: uint8 RGB (n, 3, height, width) to unit rows, float32 (n, dim).
@@ -236,23 +234,12 @@ class OpenClipEncoder:
             EncoderError: `pixels` has another shape or dtype, or one picture alone is too much
                 for the GPU.
         """
-        check_pixels(pixels)
-        out = np.empty((len(pixels), self._spec.dim), dtype=np.float32)
-        start = 0
-        while start < len(pixels):
-            part = pixels[start : start + self._batch_size]
-            try:
-                out[start : start + len(part)] = self._encode_batch(part)
-            except torch.cuda.OutOfMemoryError as error:
-                if self._batch_size == 1:
-                    raise EncoderError(
-                        f"{self.device} has no memory for one picture; use --device cpu"
-                    ) from error
-                torch.cuda.empty_cache()
-                self._batch_size = max(1, min(self._batch_size, len(part)) // 2)
-                continue
-            start += len(part)
-        return unit_rows(out)
+        return self._pictures.encode(pixels)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        """Normalised (n, 3, side, side) to (n, dim)."""
+        rows: Tensor = self._model.encode_image(images)
+        return rows
 
     def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed sentences as they stand: unit rows, float32 (n, dim).
@@ -266,7 +253,7 @@ class OpenClipEncoder:
         for start in range(0, len(texts), _TEXT_BATCH):
             part = list(texts[start : start + _TEXT_BATCH])
             ids = self._tokenizer.ids(part).to(self._device)  # (batch, context)
-            with self._computing():
+            with computing(self._device):
                 rows = self._text.rows(ids, part=self._text_part)  # (batch, dim)
             out[start : start + len(part)] = rows.float().cpu().numpy()
         return unit_rows(out)
@@ -274,41 +261,3 @@ class OpenClipEncoder:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Nothing is unknown to a vocabulary of word parts."""
         return ()
-
-    def _encode_batch(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """One batch: (n, 3, height, width) uint8 to (n, dim)."""
-        batch = torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device)
-        with self._computing():
-            rows = self._model.encode_image(self._prepare(batch))
-        array: npt.NDArray[np.float32] = rows.float().cpu().numpy()
-        return array
-
-    def _prepare(self, batch: Tensor) -> Tensor:
-        """Resize to the tower's square and normalise, on the device.
-
-        Rounded and held within [0, 255] after resizing, as Pillow does.
-        """
-        side = self._spec.image_size_px
-        resized = batch.float()  # (batch, 3, height, width)
-        if batch.shape[2:] != (side, side):
-            resized = F.interpolate(
-                resized, size=(side, side), mode="bicubic", antialias=True, align_corners=False
-            )
-            resized = resized.round().clamp(0, 255)
-        return (resized / 255 - self._mean) / self._std
-
-    @contextmanager
-    def _computing(self) -> Iterator[None]:
-        """No gradients; half precision on a GPU; on a CPU torch's faster float32 kernels."""
-        if self._device.type == "cuda":
-            half = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-            with torch.inference_mode(), torch.autocast("cuda", dtype=half):
-                yield
-            return
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("medium")
-        try:
-            with torch.inference_mode():
-                yield
-        finally:
-            torch.set_float32_matmul_precision(before)

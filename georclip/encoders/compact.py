@@ -127,6 +127,11 @@ class TorchCompactEncoder:
         """Where it runs, for people."""
         return f"{self._device} (torch)"
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether it runs on a CPU."""
+        return self._device == "cpu"
+
     def encode_images(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Embed uint8 RGB (n, 3, height, width) as unit vectors (n, dim)."""
         check_pixels(pixels)

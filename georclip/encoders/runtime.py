@@ -2,48 +2,36 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from georclip.encoders.bundle import (
-    IMAGE_FILES,
     TEXT_FILE,
     VOCABULARY_FILE,
     Bundle,
     read_bundle,
 )
-from georclip.encoders.preprocessing import check_pixels, preprocess, unit_rows
 from georclip.encoders.text_tower import TextTower
 from georclip.encoders.words import PADDING_ID, WordTokenizer
 from georclip.errors import EncoderError, QueryError
 from georclip.values import EncoderSpec
 
 if TYPE_CHECKING:
-    import openvino as ov
-
     from georclip.encoders.bpe import BpeTokenizer
-
-IMAGE_BATCH = 8
-"""Pictures per inference. Fixed, the last batch padded, so that a picture's embedding does not
-depend on its neighbours; 8 was the fastest of 1, 4, 8, 16 and 32 on two cores."""
-
-_PRECISION = {"INFERENCE_PRECISION_HINT": "f32"}
+    from georclip.encoders.image_tower import ImageTower
 
 
 class RuntimeEncoder:
     """An `Encoder` from a folder of exported towers (see `bundle`).
 
     A tower is checked and made ready when it is first used: a search never compiles the image
-    tower, nor imports what it runs on. Arithmetic is float32 on every CPU: in bf16, which OpenVINO
-    would take where there is one, embeddings of a compact tower move (cosine down to 0.996), and
-    an index would depend on the machine that made it.
+    tower, nor imports what it runs on.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -90,27 +78,7 @@ class RuntimeEncoder:
         Raises:
             EncoderError: `pixels` has another shape or dtype, or the tower cannot be used.
         """
-        check_pixels(pixels)
-        spec = self.spec
-        out = np.empty((len(pixels), spec.dim), dtype=np.float32)
-        if len(pixels) == 0:
-            return out
-        queue = self._image_queue
-
-        def keep(request: Any, start: int) -> None:  # noqa: ANN401  OpenVINO types it as Any
-            stop = min(start + IMAGE_BATCH, len(out))
-            out[start:stop] = request.get_output_tensor(0).data[: stop - start]
-
-        queue.set_callback(keep)
-        for start in range(0, len(pixels), IMAGE_BATCH):  # prepares one while others are inferred
-            part = pixels[start : start + IMAGE_BATCH]
-            batch = np.zeros(
-                (IMAGE_BATCH, 3, spec.image_size_px, spec.image_size_px), dtype=np.float32
-            )
-            batch[: len(part)] = preprocess(part, spec.image_size_px, spec.mean, spec.std)
-            queue.start_async({0: batch}, userdata=start)
-        queue.wait_all()
-        return unit_rows(out)
+        return self._image_tower.encode(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed sentences as they stand: unit rows, float32 (n, dim).
@@ -168,43 +136,15 @@ class RuntimeEncoder:
         assert self._text_tower is not None
 
     @cached_property
-    def _image_queue(self) -> ov.AsyncInferQueue:
-        import openvino as ov  # a question needs none of it, and has no time for it
+    def _image_tower(self) -> ImageTower:
+        from georclip.encoders.image_tower import ImageTower  # a question needs none of it
 
         if not self._bundle.has_images:
             raise EncoderError(
                 f"{self._bundle.folder} holds the text tower of {self.spec.name} alone: it answers "
                 "questions, and embeds no picture"
             )
-        side = self.spec.image_size_px
-        core, model = self._read(IMAGE_FILES, [IMAGE_BATCH, 3, side, side])
-        with self._openvino_errors(IMAGE_FILES):
-            options = {"PERFORMANCE_HINT": "THROUGHPUT", **_PRECISION}
-            return ov.AsyncInferQueue(core.compile_model(model, "CPU", options))
-
-    def _read(self, names: tuple[str, ...], shape: list[int]) -> tuple[ov.Core, ov.Model]:
-        """Check a tower's files and read it with a fixed input shape."""
-        import openvino as ov
-
-        self._bundle.check_digests(names)
-        with self._openvino_errors(names):
-            core = ov.Core()
-            model = core.read_model(self._bundle.folder / names[0])
-            model.reshape(shape)
-            return core, model
-
-    @contextlib.contextmanager
-    def _openvino_errors(self, names: tuple[str, ...]) -> Iterator[None]:
-        try:
-            yield
-        except RuntimeError as error:  # OpenVINO raises nothing finer
-            import openvino as ov
-
-            first_line = str(error).strip().splitlines()[0]
-            raise EncoderError(
-                f"{self._bundle.folder / names[0]} cannot be run by OpenVINO "
-                f"{ov.get_version()}: {first_line}"
-            ) from error
+        return ImageTower(self._bundle, self.spec, self._bundle.precision)
 
 
 def word_ids(text: str, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:

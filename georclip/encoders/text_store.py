@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import shutil
 import tempfile
-import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +22,7 @@ from georclip.encoders.bundle import (
 )
 from georclip.encoders.cache import text_folder, text_identity
 from georclip.encoders.file_records import write_file
+from georclip.encoders.leftovers import NEW, sweep
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.errors import EncoderError
 from georclip.values import EncoderSpec
@@ -32,8 +30,6 @@ from georclip.values import EncoderSpec
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
 
-_NEW = ".new-"
-_LEFT_S = 86_400
 _log = logging.getLogger("georclip")
 
 
@@ -75,8 +71,8 @@ def keep_text_tower(encoder: Encoder) -> None:
         return
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(folder.parent)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_NEW) as scratch:
+        sweep(folder.parent)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=NEW) as scratch:
             made = Path(scratch) / folder.name
             write_text_tower(encoder, made)
             if find_text_tower(spec, folder) is None:  # nor has another process made it meanwhile
@@ -132,11 +128,3 @@ def _copy(bundle: Bundle, folder: Path) -> None:
         text=bundle.text,
         names=names,
     )
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what exports that were killed have left."""
-    for left in folder.glob(f"{_NEW}*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _LEFT_S:
-                shutil.rmtree(left, ignore_errors=True)

@@ -95,7 +95,8 @@ def _export(weights: Path, folder: Path) -> float:
     """Export towers under the starter's name; returns the lowest cosine to torch's."""
     towers, spec, tokenizer = read_compact(weights)
     unset = replace(spec, name=NAME, weights_sha256="")  # filled in from what is exported
-    return export_towers(towers.image, export_compact(towers.text, tokenizer), unset, folder)
+    text = export_compact(towers.text, tokenizer)
+    return export_towers(towers.image, text, unset, folder).cosine
 
 
 def _short(figure: Figures) -> dict[str, object]:
