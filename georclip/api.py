@@ -341,9 +341,13 @@ class Index:
         """Rewrite uris that are `old` or lie below it, after files were moved; returns how many."""
         return self._writer().relocate(old, new)
 
-    def compact(self) -> None:
-        """Drop removed rows from disk and order chips by place."""
-        self._writer().compact()
+    def compact(self, *, progress: Progress | None = None) -> None:
+        """Drop removed rows from disk, order chips by place, and make a large index quick to ask.
+
+        Args:
+            progress: Called with (chips written, chips in all).
+        """
+        self._writer().compact(progress)
 
     def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
         """What is wrong with the files; () when nothing is. `full` reads every byte."""

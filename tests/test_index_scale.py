@@ -183,3 +183,11 @@ def test_rows_of_before_a_compact_are_refused_in_one_line(large: IndexStore):
         with pytest.raises(GeorclipError, match="ask again"):
             reader.top(np.ones(DIM, dtype=np.float32), rows, 5)
         assert len(reader.top(np.ones(DIM, dtype=np.float32), None, 5)) == 5
+
+
+def test_compact_says_how_far_it_is(large: IndexStore):
+    told: list[tuple[int, int]] = []
+    large.compact(lambda done, total: told.append((done, total)))
+    assert told[0] == (0, COUNT * 3 // 4)
+    assert told[-1] == (COUNT * 3 // 4, COUNT * 3 // 4)
+    assert told == sorted(told)

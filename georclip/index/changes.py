@@ -8,7 +8,7 @@ put right when the index is next opened for writing. Only the one writer calls t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
 import numpy as np
@@ -34,6 +34,9 @@ from georclip.index.view import View
 from georclip.values import Scene
 
 _DIGEST_ROWS = 4_096
+
+Progress = Callable[[int, int], None]
+"""Called with (rows written, rows in all)."""
 
 
 def commit_scene(
@@ -147,15 +150,22 @@ def _write_slices(
     first_row: int,
     *,
     with_lists: bool,
+    progress: Progress | None = None,
 ) -> list[SegmentRecord]:
     number, dim = catalog.peek_number("next_segment"), source.vectors.dim
-    return [
-        write_segment(
-            layout, number + i, first_row + start, source, order[start:end], dim=dim,
-            with_lists=with_lists,
-        )
-        for i, (start, end) in enumerate(slices(len(order), dim))
-    ]  # fmt: skip
+    written = []
+    for i, (start, end) in enumerate(slices(len(order), dim)):
+        if progress is not None:
+            progress(start, len(order))
+        written.append(
+            write_segment(
+                layout, number + i, first_row + start, source, order[start:end], dim=dim,
+                with_lists=with_lists,
+            )
+        )  # fmt: skip
+    if progress is not None:
+        progress(len(order), len(order))
+    return written
 
 
 def _enter(catalog: Catalog, written: list[SegmentRecord]) -> None:
@@ -238,7 +248,9 @@ def _relocated(uri: str, old: str, new: str) -> str | None:
     return None
 
 
-def compact_rows(layout: Layout, catalog: Catalog, view: View, dim: int) -> None:
+def compact_rows(
+    layout: Layout, catalog: Catalog, view: View, dim: int, progress: Progress | None = None
+) -> None:
     """Write all rows anew, without tombstones and in Hilbert order of their centres.
 
     Rows get numbers never used before, so that a reader of an older state can tell. A large index
@@ -258,7 +270,13 @@ def compact_rows(layout: Layout, catalog: Catalog, view: View, dim: int) -> None
     along = hilbert_order(source.bounds[kept])
     first_row = catalog.peek_number("next_row")
     written = _write_slices(
-        layout, catalog, source, kept[along], first_row, with_lists=len(kept) >= LISTED_ROWS
+        layout,
+        catalog,
+        source,
+        kept[along],
+        first_row,
+        with_lists=len(kept) >= LISTED_ROWS,
+        progress=progress,
     )
     with catalog.transaction():
         catalog.take_number("next_row", len(kept))

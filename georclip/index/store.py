@@ -205,10 +205,16 @@ class IndexStore(IndexReader):
         with self._changing():
             return changes.relocate_scenes(self._catalog, absolute(old), absolute(new))
 
-    def compact(self) -> None:
-        """Write all rows anew: without removed ones, in Hilbert order over all scenes."""
+    def compact(self, progress: changes.Progress | None = None) -> None:
+        """Write all rows anew: without removed ones, in Hilbert order over all scenes.
+
+        Args:
+            progress: Called with (rows written, rows in all).
+        """
         with self._changing():
-            changes.compact_rows(self._layout, self._catalog, self._view, self.encoder.dim)
+            changes.compact_rows(
+                self._layout, self._catalog, self._view, self.encoder.dim, progress
+            )
         with suppress(GeorclipError):  # a reader may be at it; the space is given back next time
             self._catalog.vacuum()
 
