@@ -20,6 +20,7 @@ CLIPPED_SHARE = 0.5
 """The same where a stretch made pixels black or white: those are ground, and more may pass."""
 _DARKEST, _BRIGHTEST = 2, 253  # JPEG compression lets black and white waver by so much
 _LOOK_PX = 96
+_PROOF_STEP = 16
 
 
 def is_blank(pixels: Pixels, valid: Valid | None) -> bool:
@@ -29,6 +30,8 @@ def is_blank(pixels: Pixels, valid: Valid | None) -> bool:
         pixels: uint8, (3, height, width).
         valid: bool, (height, width), with at least one True; None: all.
     """
+    if _varies(pixels[1], valid):
+        return False
     colours = _colours(_thinned(pixels), None if valid is None else _thinned(valid))
     if colours.shape[1] and (np.ptp(colours, axis=1) > 2).any():
         around = np.median(colours, axis=1)
@@ -49,10 +52,15 @@ def is_saturated(pixels: Pixels, valid: Valid | None, *, stretched: bool) -> boo
         valid: bool, (height, width), with at least one True; None: all.
         stretched: The scene's values were stretched, which clips a few to black and white.
     """
+    share = CLIPPED_SHARE if stretched else SATURATED_SHARE
+    count = pixels[0].size if valid is None else np.count_nonzero(valid)
+    # Black and white wrap around to neighbours. What is pure is so in green: a bound for little.
+    wrapped = pixels[1] + np.uint8(256 - _BRIGHTEST)
+    if np.count_nonzero(wrapped <= _DARKEST + 256 - _BRIGHTEST) / count < share:
+        return False
     dark = pixels.max(axis=0) <= _DARKEST
     bright = pixels.min(axis=0) >= _BRIGHTEST
     flat = dark | bright
-    share = CLIPPED_SHARE if stretched else SATURATED_SHARE
     return bool((flat if valid is None else flat[valid]).mean() >= share)
 
 
@@ -80,6 +88,27 @@ def fill_invalid(
         mean = filled[:, known].mean(axis=1)
         filled[:, ~known] = np.rint(mean).astype(np.uint8)[:, None]
     return filled, known
+
+
+def _varies(band: npt.NDArray[np.uint8], valid: Valid | None) -> bool:
+    """Prove from some rows of one band that a chip is not blank; False proves nothing.
+
+    Of a blank chip, all but 1 - BLANK_SHARE of the pixels lie within three neighbouring values.
+    Where more than that many lie two above some value, and as many two below it, they cannot.
+    """
+    some = band[::_PROOF_STEP]
+    count: int = band.size
+    if valid is not None:
+        count = int(np.count_nonzero(valid))
+        some = some[valid[::_PROOF_STEP]]
+    if some.size == 0:
+        return False
+    middle = int(some.sum(dtype=np.uint64)) // some.size
+    allowed = (1.0 - BLANK_SHARE) * count + 1
+    return bool(
+        np.count_nonzero(some >= middle + 2) > allowed
+        and np.count_nonzero(some <= middle - 2) > allowed
+    )
 
 
 def _colours(pixels: Pixels, valid: Valid | None) -> npt.NDArray[np.int16]:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import SceneError
-from georclip.georeference import Georeference
-from georclip.scenes.chips import Level, ResolvedPlan, Run, chip_id, reading_runs, rows_held
+from georclip.scenes.chips import Level, ResolvedPlan, Run, reading_runs, rows_held
 from georclip.scenes.pixels import PixelReader
+from georclip.scenes.placing import ChipRow, chip_rows
 from georclip.scenes.quality import fill_invalid, is_blank, is_saturated
 from georclip.scenes.raster import Dataset, open_raster
 from georclip.scenes.strips import Strip, held_bytes
-from georclip.values import Chip, ChipImage, Scene, Window
+from georclip.values import ChipImage, Scene, Window
 
 _ONE_BLOCK_PX = 4_000_000
 """A compressed file that is one block is worth a note from this size on."""
@@ -72,6 +73,7 @@ class ChipReader:
         memory_bytes: int,
         max_side_px: int,
         start: int = 0,
+        threads: int = 1,
     ) -> None:
         """Prepare to read.
 
@@ -82,13 +84,14 @@ class ChipReader:
                 window by window, and blocks more than once.
             max_side_px: Chips are handed out with sides of at most this.
             start: Planned number to go on from; nothing before it is decoded.
+            threads: That decode blocks. One leaves the other cores to an encoder on the CPU.
         """
         self._scene = scene
         self._resolved = resolved
         self._memory_bytes = memory_bytes
         self._max_side_px = max_side_px
         self._start = start
-        self._place = Georeference(crs=scene.crs, transform=scene.transform)
+        self._threads = threads
         self._skipped = SkipCounts()
         self._notes: list[str] = []
 
@@ -114,7 +117,7 @@ class ChipReader:
             SceneError: The file cannot be read, or is not what it was when the scene was opened.
         """
         uri = self._scene.uri
-        with open_raster(uri) as dataset:
+        with open_raster(uri, threads=self._threads) as dataset:
             self._check_unchanged(dataset)
             reader = PixelReader(dataset, uri, self._scene.rendering)
             number = 0
@@ -146,26 +149,22 @@ class ChipReader:
         """Cut a run's chips; `number` is that of its first one."""
         strip, left = self._strip(reader, run)
         factor = run.factor
-        earliest = _earliest_rows(run)
-        for (row_off, level_number), keep_from in zip(run.rows, earliest, strict=True):
-            level, columns = run.levels[level_number], run.columns[level_number]
-            number += len(columns)
+        for row in chip_rows(self._scene, run):
+            first, number = number, number + len(row.columns)
             if number <= self._start:
                 continue
             if strip is not None:
-                end = min(row_off + level.height_px, self._scene.height)
-                strip.hold(keep_from // factor, math.ceil(end / factor))
-            for position, col_off in enumerate(columns, start=number - len(columns)):
-                if position < self._start:
-                    continue
-                window = level.window(self._scene, col_off, row_off)
+                end = min(row.row_off + row.level.height_px, self._scene.height)
+                strip.hold(row.keep_from // factor, math.ceil(end / factor))
+            for place in range(max(0, self._start - first), len(row.columns)):
+                window = row.window(place)
                 if strip is None:
-                    pixels, valid = self._read_alone(reader, level, window)
+                    pixels, valid = self._read_alone(reader, row.level, window)
                 else:
                     pixels, valid = _cut(strip, window, left, factor, self._scene)
-                image = self._finish(level, window, pixels, valid)
+                image = self._finish(row, place, window, pixels, valid)
                 if image is not None:
-                    yield PlannedChip(number=position, image=image)
+                    yield PlannedChip(number=first + place, image=image)
 
     def _strip(self, reader: PixelReader, run: Run) -> tuple[Strip | None, int]:
         """Memory for a run and its first column; None where chips must be read one by one."""
@@ -200,16 +199,20 @@ class ChipReader:
 
     def _finish(
         self,
-        level: Level,
+        row: ChipRow,
+        place: int,
         window: Window,
         pixels: npt.NDArray[np.uint8],
         valid: npt.NDArray[np.bool_] | None,
     ) -> ChipImage | None:
         """Make a chip of cut pixels, or count why not."""
-        fraction = 1.0 if valid is None else float(valid.mean())
+        fraction = 1.0 if valid is None else np.count_nonzero(valid) / valid.size
+        if fraction == 1.0:
+            valid = None
         if fraction == 0.0 or fraction < self._resolved.min_valid_fraction:
             self._skip(low_valid=1)
             return None
+        pixels = pixels.copy()  # the chip's own, and in the core's cache for what follows
         stretched = self._scene.rendering.stretch_from != "none"
         if is_saturated(pixels, valid, stretched=stretched):
             self._skip(saturated=1)
@@ -217,37 +220,21 @@ class ChipReader:
         if is_blank(pixels, valid):
             self._skip(blank=1)
             return None
-        chip = self._describe(level, window, fraction)
+        chip = row.describe(place, window, fraction)
         if chip is None:
+            self._note("some chips lie off the Earth: counted as without valid pixels")
             self._skip(low_valid=1)
             return None
+        level = row.level
         scale = max(pixels.shape[1] / window.height, pixels.shape[2] / window.width)
         shape = (
             max(pixels.shape[1], round(level.height_px * scale)),
             max(pixels.shape[2], round(level.width_px * scale)),
         )
+        if valid is None and pixels.shape[1:] == shape:
+            return ChipImage(chip=chip, pixels=pixels, valid=_all_valid(shape))
         filled, known = fill_invalid(pixels, valid, shape)
         return ChipImage(chip=chip, pixels=filled, valid=known)
-
-    def _describe(self, level: Level, window: Window, fraction: float) -> Chip | None:
-        """Place a chip on the ground; None where the CRS does not reach it."""
-        area = (window.col_off, window.row_off, window.width, window.height)
-        try:
-            footprint = self._place.footprint(area)
-        except SceneError:
-            self._note("some chips lie off the Earth: counted as without valid pixels")
-            return None
-        return Chip(
-            chip_id=chip_id(self._scene.scene_id, window, level.scale),
-            scene_id=self._scene.scene_id,
-            window=window,
-            footprint=footprint,
-            gsd_m=self._place.gsd_m(
-                window.col_off + window.width / 2, window.row_off + window.height / 2
-            ),
-            scale=level.scale,
-            valid_fraction=fraction,
-        )
 
     def _skip(self, *, low_valid: int = 0, blank: int = 0, saturated: int = 0) -> None:
         counts = self._skipped
@@ -274,12 +261,12 @@ def read_chips(
         yield planned.image
 
 
-def _earliest_rows(run: Run) -> list[int]:
-    """For each row of chips, the first row that it or a later one still needs, px."""
-    earliest: list[int] = []
-    for row_off, _ in reversed(run.rows):
-        earliest.append(min(row_off, earliest[-1]) if earliest else row_off)
-    return earliest[::-1]
+@lru_cache(maxsize=16)
+def _all_valid(shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    """What most chips share, so nobody may write to it."""
+    valid = np.ones(shape, dtype=np.bool_)
+    valid.flags.writeable = False
+    return valid
 
 
 def _cut(

@@ -109,11 +109,10 @@ class Strip:
     def _fill(self, area: Area) -> None:
         col, row, width, height = area
         shape = math.ceil(height / self._factor), math.ceil(width / self._factor)
-        pixels, valid = self._reader.read_rendered(area, shape)
         top = row // self._factor - self.first_row
         left = (col - self._col_off) // self._factor
         place = slice(top, top + shape[0]), slice(left, left + shape[1])
-        self._pixels[:, place[0], place[1]] = pixels
+        _, valid = self._reader.read_rendered(area, shape, self._pixels[:, place[0], place[1]])
         if self._valid is not None:
             self._valid[place] = True if valid is None else valid
 
