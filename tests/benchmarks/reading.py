@@ -159,9 +159,9 @@ def draw(path: Path, cell: Cell, side_px: int) -> None:
 
 
 def _ground(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float32]:
-    """(3, height, width), about 0.1 to 0.9: waves of two sizes, fields, roofs."""
+    """(3, height, width), about 0.1 to 0.9: waves of three sizes, fields, roofs."""
     ground = np.full((3, height, width), 0.45, dtype=np.float32)
-    for cell_px, depth in ((128, 0.25), (16, 0.08)):
+    for cell_px, depth in ((128, 0.25), (16, 0.08), (4, 0.04)):
         coarse = rng.uniform(-depth, depth, (3, height // cell_px + 2, width // cell_px + 2))
         ground += _enlarged(coarse.astype(np.float32), cell_px)[:, :height, :width]
     for count, side, depth in ((width // 40, 90, 0.15), (width // 8, 18, 0.3)):
