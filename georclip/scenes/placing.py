@@ -42,6 +42,11 @@ class ChipRow:
         """The window of a chip, by its number in the row."""
         return self.level.window(self.scene, self.columns[place], self.row_off)
 
+    def areas(self) -> list[tuple[int, int, int, int]]:
+        """(col_off, row_off, width, height) of every chip, px of the scene."""
+        first = self.window(0)
+        return [(col, self.row_off, first.width, first.height) for col in self.columns]
+
     def describe(self, place: int, window: Window, valid_fraction: float) -> Chip | None:
         """The chip of a window of this row; None where the CRS does not reach it."""
         footprint, gsd_m = self.sheet.placed(self.first + place)
@@ -71,15 +76,8 @@ class _Sheet:
     def placed(self, number: int) -> tuple[Polygon | MultiPolygon | None, float]:
         """Footprint, None where the CRS does not reach it, and ground metres per pixel."""
         if not self._footprints:
-            self._footprints, gsds = self._ground.place(
-                np.array(
-                    [
-                        (at.col_off, at.row_off, at.width, at.height)
-                        for row in self.rows
-                        for at in map(row.window, range(len(row.columns)))
-                    ]
-                )
-            )
+            areas = [area for row in self.rows for area in row.areas()]
+            self._footprints, gsds = self._ground.place(np.array(areas))
             self._gsds_m = gsds.tolist()
         return self._footprints[number], self._gsds_m[number]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -84,7 +86,8 @@ class ChipReader:
                 window by window, and blocks more than once.
             max_side_px: Chips are handed out with sides of at most this.
             start: Planned number to go on from; nothing before it is decoded.
-            threads: That decode blocks. One leaves the other cores to an encoder on the CPU.
+            threads: One reads when rows are needed, and leaves the other cores to an encoder on
+                the CPU. More decode blocks side by side, while chips are cut from earlier ones.
         """
         self._scene = scene
         self._resolved = resolved
@@ -117,13 +120,13 @@ class ChipReader:
             SceneError: The file cannot be read, or is not what it was when the scene was opened.
         """
         uri = self._scene.uri
-        with open_raster(uri, threads=self._threads) as dataset:
+        with open_raster(uri, threads=self._threads) as dataset, self._reading_ahead() as ahead:
             self._check_unchanged(dataset)
             reader = PixelReader(dataset, uri, self._scene.rendering)
             number = 0
             for run in reading_runs(self._scene, self._resolved):
                 if number + run.chip_count > self._start:
-                    yield from self._read_run(reader, run, number)
+                    yield from self._read_run(reader, run, number, ahead)
                 number += run.chip_count
 
     def _check_unchanged(self, dataset: Dataset) -> None:
@@ -145,9 +148,20 @@ class ChipReader:
                 "slow, and more memory than asked for; gdal_translate -co TILED=YES helps"
             )
 
-    def _read_run(self, reader: PixelReader, run: Run, number: int) -> Iterator[PlannedChip]:
+    @contextmanager
+    def _reading_ahead(self) -> Iterator[Executor | None]:
+        """The thread that reads while chips are cut. It is waited for before the file is closed."""
+        if self._threads < 2:
+            yield None
+        else:
+            with ThreadPoolExecutor(1, thread_name_prefix="georclip-decoder") as ahead:
+                yield ahead
+
+    def _read_run(
+        self, reader: PixelReader, run: Run, number: int, ahead: Executor | None
+    ) -> Iterator[PlannedChip]:
         """Cut a run's chips; `number` is that of its first one."""
-        strip, left = self._strip(reader, run)
+        strip, left = self._strip(reader, run, ahead)
         factor = run.factor
         for row in chip_rows(self._scene, run):
             first, number = number, number + len(row.columns)
@@ -166,7 +180,9 @@ class ChipReader:
                 if image is not None:
                     yield PlannedChip(number=first + place, image=image)
 
-    def _strip(self, reader: PixelReader, run: Run) -> tuple[Strip | None, int]:
+    def _strip(
+        self, reader: PixelReader, run: Run, ahead: Executor | None
+    ) -> tuple[Strip | None, int]:
         """Memory for a run and its first column; None where chips must be read one by one."""
         scene, factor = self._scene, run.factor
         offsets = [col for columns in run.columns for col in columns]
@@ -185,7 +201,10 @@ class ChipReader:
         block = min(reader.dataset.block_shapes[0][0], scene.height) // factor
         room = min(self._memory_bytes, _READ_AHEAD_BYTES) // held_bytes(1, across)
         rows = max(needed, min(needed + block, self._memory_bytes // held_bytes(1, across)), room)
-        return Strip(reader, col_off=left, width=right - left, factor=factor, rows=rows), left
+        strip = Strip(
+            reader, col_off=left, width=right - left, factor=factor, rows=rows, ahead=ahead
+        )
+        return strip, left
 
     def _read_alone(
         self, reader: PixelReader, level: Level, window: Window

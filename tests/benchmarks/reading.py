@@ -259,7 +259,9 @@ def window_reads(path: Path, scene: Scene, resolved: ResolvedPlan, threads: int)
 
 def our_chips(scene: Scene, resolved: ResolvedPlan, threads: int) -> int:
     """Read every chip as indexing does; the number of chips."""
-    reader = ChipReader(scene, resolved, memory_bytes=MEMORY_BYTES, max_side_px=4 * CHIP_PX)
+    reader = ChipReader(
+        scene, resolved, memory_bytes=MEMORY_BYTES, max_side_px=4 * CHIP_PX, threads=threads
+    )
     return sum(1 for _ in reader) + reader.skipped.total
 
 
