@@ -263,7 +263,8 @@ def _bends_m(outlines: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _is_plain(rings: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
     """Tell rings (n, points, 2) that lie on the Earth and neither cross the date line nor wind."""
-    steps = np.abs(rings - np.roll(rings, 1, axis=1))[..., 0]
+    with np.errstate(invalid="ignore"):
+        steps = np.abs(rings - np.roll(rings, 1, axis=1))[..., 0]
     inside = (np.abs(rings) <= (180.0, 90.0)).all(axis=(1, 2))  # false for what is not finite
     plain: npt.NDArray[np.bool_] = inside & (steps.max(axis=1) <= _LONGEST_STEP_DEG)
     return plain
