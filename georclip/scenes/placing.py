@@ -47,11 +47,12 @@ class ChipRow:
         first = self.window(0)
         return [(col, self.row_off, first.width, first.height) for col in self.columns]
 
-    def describe(self, place: int, window: Window, valid_fraction: float) -> Chip | None:
-        """The chip of a window of this row; None where the CRS does not reach it."""
+    def describe(self, place: int, valid_fraction: float) -> Chip | None:
+        """A chip, by its number in the row; None where the CRS does not reach it."""
         footprint, gsd_m = self.sheet.placed(self.first + place)
         if footprint is None:
             return None
+        window = self.window(place)
         return Chip(
             chip_id=chip_id(self.scene.scene_id, window, self.level.scale),
             scene_id=self.scene.scene_id,

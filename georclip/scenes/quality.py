@@ -97,13 +97,11 @@ def _varies(band: npt.NDArray[np.uint8], valid: Valid | None) -> bool:
     Where more than that many lie two above some value, and as many two below it, they cannot.
     """
     some = band[::_PROOF_STEP]
+    middle = int(some[len(some) // 2].sum()) // band.shape[1]
     count: int = band.size
     if valid is not None:
         count = int(np.count_nonzero(valid))
         some = some[valid[::_PROOF_STEP]]
-    if some.size == 0:
-        return False
-    middle = int(some.sum(dtype=np.uint64)) // some.size
     allowed = (1.0 - BLANK_SHARE) * count + 1
     return bool(
         np.count_nonzero(some >= middle + 2) > allowed

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from georclip.errors import SceneError
 from georclip.scenes.chips import Level, ResolvedPlan, Run, reading_runs, rows_held
@@ -18,7 +17,7 @@ from georclip.scenes.pixels import PixelReader
 from georclip.scenes.placing import ChipRow, chip_rows
 from georclip.scenes.quality import fill_invalid, is_blank, is_saturated
 from georclip.scenes.raster import Dataset, open_raster
-from georclip.scenes.strips import Strip, held_bytes
+from georclip.scenes.strips import Pixels, Strip, Valid, held_bytes
 from georclip.values import ChipImage, Scene, Window
 
 _ONE_BLOCK_PX = 4_000_000
@@ -170,13 +169,14 @@ class ChipReader:
             if strip is not None:
                 end = min(row.row_off + row.level.height_px, self._scene.height)
                 strip.hold(row.keep_from // factor, math.ceil(end / factor))
-            for place in range(max(0, self._start - first), len(row.columns)):
-                window = row.window(place)
-                if strip is None:
-                    pixels, valid = self._read_alone(reader, row.level, window)
-                else:
-                    pixels, valid = _cut(strip, window, left, factor, self._scene)
-                image = self._finish(row, place, window, pixels, valid)
+            places = range(max(0, self._start - first), len(row.columns))
+            cuts: Iterator[tuple[Pixels, Valid | None]]
+            if strip is None:
+                cuts = (self._read_alone(reader, row.level, row.window(at)) for at in places)
+            else:
+                cuts = _cuts(strip, row, places, left, factor)
+            for place, (pixels, valid) in zip(places, cuts, strict=True):
+                image = self._finish(row, place, pixels, valid)
                 if image is not None:
                     yield PlannedChip(number=first + place, image=image)
 
@@ -208,7 +208,7 @@ class ChipReader:
 
     def _read_alone(
         self, reader: PixelReader, level: Level, window: Window
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+    ) -> tuple[Pixels, Valid | None]:
         """Read one window, decimated so that the chip keeps to the longest side allowed."""
         longest = max(level.width_px, level.height_px)
         factor = max(float(level.factor), longest / self._max_side_px)
@@ -220,9 +220,8 @@ class ChipReader:
         self,
         row: ChipRow,
         place: int,
-        window: Window,
-        pixels: npt.NDArray[np.uint8],
-        valid: npt.NDArray[np.bool_] | None,
+        pixels: Pixels,
+        valid: Valid | None,
     ) -> ChipImage | None:
         """Make a chip of cut pixels, or count why not."""
         fraction = 1.0 if valid is None else np.count_nonzero(valid) / valid.size
@@ -239,12 +238,12 @@ class ChipReader:
         if is_blank(pixels, valid):
             self._skip(blank=1)
             return None
-        chip = row.describe(place, window, fraction)
+        chip = row.describe(place, fraction)
         if chip is None:
             self._note("some chips lie off the Earth: counted as without valid pixels")
             self._skip(low_valid=1)
             return None
-        level = row.level
+        level, window = row.level, chip.window
         scale = max(pixels.shape[1] / window.height, pixels.shape[2] / window.width)
         shape = (
             max(pixels.shape[1], round(level.height_px * scale)),
@@ -281,19 +280,27 @@ def read_chips(
 
 
 @lru_cache(maxsize=16)
-def _all_valid(shape: tuple[int, int]) -> npt.NDArray[np.bool_]:
+def _all_valid(shape: tuple[int, int]) -> Valid:
     """What most chips share, so nobody may write to it."""
     valid = np.ones(shape, dtype=np.bool_)
     valid.flags.writeable = False
     return valid
 
 
-def _cut(
-    strip: Strip, window: Window, left: int, factor: int, scene: Scene
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
-    """Cut a window out of a strip. At the scene's edge a decimated grid may not fit exactly."""
+def _cuts(
+    strip: Strip, row: ChipRow, places: range, left: int, factor: int
+) -> Iterator[tuple[Pixels, Valid | None]]:
+    """Cut chips of a row out of a strip, which shows them and the same rows for all.
+
+    At the scene's edge a decimated grid may not fit exactly.
+    """
+    window, scene = row.window(0), row.scene
     width, height = math.ceil(window.width / factor), math.ceil(window.height / factor)
-    col = min(math.ceil((window.col_off - left) / factor), strip.width - width)
     last_row = math.ceil(scene.height / factor)
-    row = min(math.ceil(window.row_off / factor), last_row - height)
-    return strip.cut(col, row, width, height)
+    top = min(math.ceil(row.row_off / factor), last_row - height)
+    pixels, valid = strip.rows(top, height)
+    last = strip.width - width
+    for place in places:
+        col = min(-((left - row.columns[place]) // factor), last)
+        cols = slice(col, col + width)
+        yield pixels[:, :, cols], None if valid is None else valid[:, cols]

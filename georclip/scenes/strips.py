@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from georclip.scenes.pixels import Area, PixelReader
 
-_PIECE_BYTES = 8 * 1024 * 1024
+_PIECE_BYTES = 16 * 1024 * 1024
 """Sensor values read at once, as they come off the disk."""
 _DECIMATED_PIECE_PX = 16_000_000
 """Pixels of the scene that one decimated read may go over."""
@@ -146,18 +146,15 @@ class Strip:
             self._fill(area)
         return end
 
-    def cut(self, col: int, row: int, width: int, height: int) -> tuple[Pixels, Valid | None]:
-        """Views of held pixels, (3, height, width), and of their validity.
+    def rows(self, row: int, height: int) -> tuple[Pixels, Valid | None]:
+        """Views of held rows, (3, height, width), and of their validity.
 
         Args:
-            col: First column, decimated px from the strip's left edge.
             row: First row, decimated px of the scene.
-            width: Columns, decimated px.
             height: Rows, decimated px.
         """
         rows = slice(row - self.first_row, row - self.first_row + height)
-        cols = slice(col, col + width)
-        return self._pixels[:, rows, cols], None if self._valid is None else self._valid[rows, cols]
+        return self._pixels[:, rows], None if self._valid is None else self._valid[rows]
 
     def _fill(self, area: Area) -> None:
         col, row, width, height = area
