@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 import rasterio
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from georclip.errors import SceneError
@@ -210,6 +210,15 @@ def test_glances_never_change_what_is_blank_or_saturated(
     )
 
 
+def test_a_blank_chip_stays_blank_where_its_few_others_lie_in_sampled_rows() -> None:
+    pixels = np.full((3, 128, 128), 90, dtype=np.uint8)
+    pixels[:, ::16, :4] = 95
+    pixels[:, ::16, 4:8] = 85
+    assert plainly_blank(pixels, np.ones((128, 128), dtype=bool))
+    assert is_blank(pixels, None)
+
+
+@example(dtype="float32", low=2_000_000.3, span=10.0, shape=(20, 20), seed=1)
 @given(
     dtype=st.sampled_from(["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"]),
     low=st.floats(-2000.0, 3e6),
