@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from georclip.errors import SceneError
 from georclip.scenes.chips import resolve_plan
 from georclip.scenes.pixels import BandReader
-from georclip.scenes.quality import is_blank, is_saturated
+from georclip.scenes.quality import is_blank, is_saturated, prove_unsaturated, prove_varied
 from georclip.scenes.reader import ChipReader
 from georclip.scenes.rendering import render
 from georclip.scenes.scene import open_scene
@@ -205,6 +205,11 @@ def test_glances_never_change_what_is_blank_or_saturated(
     valid = rng.random((96, 96)) < (0.7 if some_valid else 2.0)
     passed = valid if some_valid else None
     assert is_blank(pixels, passed) == plainly_blank(pixels, valid)
+    if not some_valid and prove_varied(pixels[1], np.array([0]), 96).any():
+        assert not plainly_blank(pixels, valid)
+    aside = np.array([0]), 96
+    if not some_valid and prove_unsaturated(pixels[1], *aside, stretched=stretched).any():
+        assert not plainly_saturated(pixels, valid, stretched=stretched)
     assert is_saturated(pixels, passed, stretched=stretched) == plainly_saturated(
         pixels, valid, stretched=stretched
     )
@@ -216,6 +221,23 @@ def test_a_blank_chip_stays_blank_where_its_few_others_lie_in_sampled_rows() -> 
     pixels[:, ::16, 4:8] = 85
     assert plainly_blank(pixels, np.ones((128, 128), dtype=bool))
     assert is_blank(pixels, None)
+    assert not prove_varied(pixels[1], np.array([0]), 128).any()
+    ground = textured(1, 128, 300)[0]
+    ground[:, 150:] = 90
+    assert prove_varied(ground, np.array([0, 20, 160]), 128).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("end", [0, 2, 253, 255])
+def test_what_is_at_the_ends_is_counted_by_chip(end) -> None:
+    ground = textured(1, 200, 300)[0]
+    ground[:120, 100:200] = end  # three fifths of a chip of 100 px
+    columns = np.array([0, 30, 80, 100, 190])
+    for stretched, expected in (
+        (False, [True, True, False, False, True]),
+        (True, [True, True, True, False, True]),
+    ):
+        found = prove_unsaturated(ground, columns, 100, stretched=stretched)
+        assert found.tolist() == expected
 
 
 @example(dtype="float32", low=2_000_000.3, span=10.0, shape=(20, 20), seed=1)

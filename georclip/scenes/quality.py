@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 Pixels = npt.NDArray[np.uint8]
 Valid = npt.NDArray[np.bool_]
@@ -21,6 +22,8 @@ CLIPPED_SHARE = 0.5
 _DARKEST, _BRIGHTEST = 2, 253  # JPEG compression lets black and white waver by so much
 _LOOK_PX = 96
 _PROOF_STEP = 16
+_COUNTED_ROWS = 64
+"""Rows counted at once: what fits a core's cache, and a byte."""
 
 
 def is_blank(pixels: Pixels, valid: Valid | None) -> bool:
@@ -44,6 +47,27 @@ def is_blank(pixels: Pixels, valid: Valid | None) -> bool:
     return bool(close.mean() >= BLANK_SHARE)
 
 
+def prove_varied(band: Pixels, columns: npt.NDArray[np.intp], width: int) -> Valid:
+    """Prove of many chips side by side at once that they are not blank: see `_varies`.
+
+    Args:
+        band: uint8, (height, any): rows that all chips show, every pixel of them valid.
+        columns: (n,), where each chip begins.
+        width: Of a chip, px.
+
+    Returns:
+        bool, (n,): True is proof; False says nothing, and `is_blank` decides.
+    """
+    some = sliding_window_view(band[::_PROOF_STEP], width, axis=1)[:, columns]  # (rows, n, width)
+    middle = some[len(some) // 2].mean(axis=1, dtype=np.float32).astype(np.int16)
+    allowed = (1.0 - BLANK_SHARE) * band.shape[0] * width + 1
+    proven: Valid = (middle >= 2) & (middle <= 253)
+    for close in (some < _columnwise(middle + 2), some > _columnwise(middle - 2)):
+        count = (~close).sum(axis=0, dtype=np.uint16).sum(axis=1, dtype=np.uint32)
+        proven &= count > allowed
+    return proven
+
+
 def is_saturated(pixels: Pixels, valid: Valid | None, *, stretched: bool) -> bool:
     """Say whether a chip is to a large part pure black or pure white.
 
@@ -54,14 +78,39 @@ def is_saturated(pixels: Pixels, valid: Valid | None, *, stretched: bool) -> boo
     """
     share = CLIPPED_SHARE if stretched else SATURATED_SHARE
     count = pixels[0].size if valid is None else np.count_nonzero(valid)
-    # Black and white wrap around to neighbours. What is pure is so in green: a bound for little.
-    wrapped = pixels[1] + np.uint8(256 - _BRIGHTEST)
-    if np.count_nonzero(wrapped <= _DARKEST + 256 - _BRIGHTEST) / count < share:
+    if np.count_nonzero(_at_ends(pixels[1])) / count < share:  # a bound for little
         return False
     dark = pixels.max(axis=0) <= _DARKEST
     bright = pixels.min(axis=0) >= _BRIGHTEST
     flat = dark | bright
     return bool((flat if valid is None else flat[valid]).mean() >= share)
+
+
+def prove_unsaturated(
+    band: Pixels, columns: npt.NDArray[np.intp], width: int, *, stretched: bool
+) -> Valid:
+    """Prove of many chips side by side at once that they are not saturated.
+
+    What is pure black or white is at an end in each band: pixels that are so in one are a bound.
+
+    Args:
+        band: uint8, (height, any): rows that all chips show, every pixel of them valid.
+        columns: (n,), where each chip begins.
+        width: Of a chip, px.
+        stretched: As for `is_saturated`, which decides where nothing is proven.
+
+    Returns:
+        bool, (n,): True is proof; False says nothing.
+    """
+    counts = np.zeros(band.shape[1] + 1, dtype=np.int64)
+    for top in range(0, band.shape[0], _COUNTED_ROWS):
+        ends = _at_ends(band[top : top + _COUNTED_ROWS])
+        counts[1:] += ends.view(np.uint8).sum(axis=0, dtype=np.uint8)
+    before = np.cumsum(counts)
+    share = CLIPPED_SHARE if stretched else SATURATED_SHARE
+    at_ends = before[columns + width] - before[columns]
+    unsaturated: Valid = at_ends / (band.shape[0] * width) < share
+    return unsaturated
 
 
 def fill_invalid(
@@ -107,6 +156,16 @@ def _varies(band: npt.NDArray[np.uint8], valid: Valid | None) -> bool:
         np.count_nonzero(some >= middle + 2) > allowed
         and np.count_nonzero(some <= middle - 2) > allowed
     )
+
+
+def _at_ends(band: Pixels) -> Valid:
+    """Which pixels are nearly black or nearly white: neighbours, when white wraps around to 0."""
+    return np.asarray(band + np.uint8(256 - _BRIGHTEST) <= _DARKEST + 256 - _BRIGHTEST)
+
+
+def _columnwise(values: npt.NDArray[np.int16]) -> Pixels:
+    """Values to compare (rows, n, width) pixels with, kept within their range."""
+    return np.clip(values, 0, 255).astype(np.uint8)[:, None]
 
 
 def _colours(pixels: Pixels, valid: Valid | None) -> npt.NDArray[np.int16]:

@@ -13,9 +13,14 @@ import numpy as np
 
 from georclip.errors import SceneError
 from georclip.scenes.chips import Level, ResolvedPlan, Run, reading_runs, rows_held
+from georclip.scenes.cutting import Cut, cut_row
 from georclip.scenes.pixels import PixelReader
 from georclip.scenes.placing import ChipRow, chip_rows
-from georclip.scenes.quality import fill_invalid, is_blank, is_saturated
+from georclip.scenes.quality import (
+    fill_invalid,
+    is_blank,
+    is_saturated,
+)
 from georclip.scenes.raster import Dataset, open_raster
 from georclip.scenes.strips import Pixels, Strip, Valid, held_bytes
 from georclip.values import ChipImage, Scene, Window
@@ -170,13 +175,13 @@ class ChipReader:
                 end = min(row.row_off + row.level.height_px, self._scene.height)
                 strip.hold(row.keep_from // factor, math.ceil(end / factor))
             places = range(max(0, self._start - first), len(row.columns))
-            cuts: Iterator[tuple[Pixels, Valid | None]]
+            cuts: Iterator[Cut]
             if strip is None:
                 cuts = (self._read_alone(reader, row.level, row.window(at)) for at in places)
             else:
-                cuts = _cuts(strip, row, places, left, factor)
-            for place, (pixels, valid) in zip(places, cuts, strict=True):
-                image = self._finish(row, place, pixels, valid)
+                cuts = cut_row(strip, row, places, left, factor)
+            for place, cut in zip(places, cuts, strict=True):
+                image = self._finish(row, place, cut)
                 if image is not None:
                     yield PlannedChip(number=first + place, image=image)
 
@@ -206,24 +211,18 @@ class ChipReader:
         )
         return strip, left
 
-    def _read_alone(
-        self, reader: PixelReader, level: Level, window: Window
-    ) -> tuple[Pixels, Valid | None]:
+    def _read_alone(self, reader: PixelReader, level: Level, window: Window) -> Cut:
         """Read one window, decimated so that the chip keeps to the longest side allowed."""
         longest = max(level.width_px, level.height_px)
         factor = max(float(level.factor), longest / self._max_side_px)
         shape = max(1, round(window.height / factor)), max(1, round(window.width / factor))
         area = (window.col_off, window.row_off, window.width, window.height)
-        return reader.read_rendered(area, shape)
+        pixels, valid = reader.read_rendered(area, shape)
+        return Cut(pixels, valid, sound=False)
 
-    def _finish(
-        self,
-        row: ChipRow,
-        place: int,
-        pixels: Pixels,
-        valid: Valid | None,
-    ) -> ChipImage | None:
+    def _finish(self, row: ChipRow, place: int, cut: Cut) -> ChipImage | None:
         """Make a chip of cut pixels, or count why not."""
+        pixels, valid = cut.pixels, cut.valid
         fraction = 1.0 if valid is None else np.count_nonzero(valid) / valid.size
         if fraction == 1.0:
             valid = None
@@ -231,12 +230,7 @@ class ChipReader:
             self._skip(low_valid=1)
             return None
         pixels = pixels.copy()  # the chip's own, and in the core's cache for what follows
-        stretched = self._scene.rendering.stretch_from != "none"
-        if is_saturated(pixels, valid, stretched=stretched):
-            self._skip(saturated=1)
-            return None
-        if is_blank(pixels, valid):
-            self._skip(blank=1)
+        if not cut.sound and not self._shows_something(pixels, valid):
             return None
         chip = row.describe(place, fraction)
         if chip is None:
@@ -253,6 +247,17 @@ class ChipReader:
             return ChipImage(chip=chip, pixels=pixels, valid=_all_valid(shape))
         filled, known = fill_invalid(pixels, valid, shape)
         return ChipImage(chip=chip, pixels=filled, valid=known)
+
+    def _shows_something(self, pixels: Pixels, valid: Valid | None) -> bool:
+        """Say that a chip is neither saturated nor blank, or count it."""
+        stretched = self._scene.rendering.stretch_from != "none"
+        if is_saturated(pixels, valid, stretched=stretched):
+            self._skip(saturated=1)
+            return False
+        if is_blank(pixels, valid):
+            self._skip(blank=1)
+            return False
+        return True
 
     def _skip(self, *, low_valid: int = 0, blank: int = 0, saturated: int = 0) -> None:
         counts = self._skipped
@@ -285,22 +290,3 @@ def _all_valid(shape: tuple[int, int]) -> Valid:
     valid = np.ones(shape, dtype=np.bool_)
     valid.flags.writeable = False
     return valid
-
-
-def _cuts(
-    strip: Strip, row: ChipRow, places: range, left: int, factor: int
-) -> Iterator[tuple[Pixels, Valid | None]]:
-    """Cut chips of a row out of a strip, which shows them and the same rows for all.
-
-    At the scene's edge a decimated grid may not fit exactly.
-    """
-    window, scene = row.window(0), row.scene
-    width, height = math.ceil(window.width / factor), math.ceil(window.height / factor)
-    last_row = math.ceil(scene.height / factor)
-    top = min(math.ceil(row.row_off / factor), last_row - height)
-    pixels, valid = strip.rows(top, height)
-    last = strip.width - width
-    for place in places:
-        col = min(-((left - row.columns[place]) // factor), last)
-        cols = slice(col, col + width)
-        yield pixels[:, :, cols], None if valid is None else valid[:, cols]
