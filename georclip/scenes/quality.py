@@ -22,6 +22,7 @@ CLIPPED_SHARE = 0.5
 _DARKEST, _BRIGHTEST = 2, 253  # JPEG compression lets black and white waver by so much
 _LOOK_PX = 96
 _PROOF_STEP = 16
+_PROOF_VALUES = 1024 * 1024
 _COUNTED_ROWS = 64
 """Rows counted at once: what fits a core's cache, and a byte."""
 
@@ -58,9 +59,18 @@ def prove_varied(band: Pixels, columns: npt.NDArray[np.intp], width: int) -> Val
     Returns:
         bool, (n,): True is proof; False says nothing, and `is_blank` decides.
     """
-    some = sliding_window_view(band[::_PROOF_STEP], width, axis=1)[:, columns]  # (rows, n, width)
-    middle = some[len(some) // 2].mean(axis=1, dtype=np.float32).astype(np.int16)
+    rows = band[::_PROOF_STEP]
+    windows = sliding_window_view(rows, width, axis=1)
+    at_once = max(1, _PROOF_VALUES // (len(rows) * width))
     allowed = (1.0 - BLANK_SHARE) * band.shape[0] * width + 1
+    parts = range(0, len(columns), at_once)
+    found = [_vary(windows[:, columns[at : at + at_once]], allowed) for at in parts]
+    return np.concatenate(found)
+
+
+def _vary(some: Pixels, allowed: float) -> Valid:
+    """Say of (rows, n, width) whether more than so many lie two above and two below a value."""
+    middle = some[len(some) // 2].mean(axis=1, dtype=np.float32).astype(np.int16)
     proven: Valid = (middle >= 2) & (middle <= 253)
     for close in (some < _columnwise(middle + 2), some > _columnwise(middle - 2)):
         count = (~close).sum(axis=0, dtype=np.uint16).sum(axis=1, dtype=np.uint32)
