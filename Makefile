@@ -41,10 +41,12 @@ format: $(DEV)/.installed  ## rewrite the code in the project's format
 	$(DEV)/bin/ruff check --fix .
 	$(DEV)/bin/ruff format .
 
-bench: $(DEV)/.installed  ## measure start-up, memory, indexing, the starter, losses and towers (CAPTIONS=DIR), real scenes (SCENES=DIR)
+bench: $(DEV)/.installed  ## measure start-up, memory, reading, indexing, search, the starter, losses and towers (CAPTIONS=DIR), real scenes (SCENES=DIR)
 	$(DEV)/bin/python -m tests.benchmarks.start
 	$(DEV)/bin/python -m tests.benchmarks.memory
 	$(DEV)/bin/python -m tests.benchmarks.cold
+	$(DEV)/bin/python -m tests.benchmarks.reading --threads 1,2
+	$(DEV)/bin/python -m tests.benchmarks.overviews
 	$(DEV)/bin/python -m tests.benchmarks.indexing
 	$(DEV)/bin/python -m tests.benchmarks.scale
 	$(DEV)/bin/python -m tests.benchmarks.embedded_pictures $(CAPTIONS) -o runs/scale/embedded.npz

@@ -153,3 +153,35 @@ def test_windows_off_the_earth_are_an_error() -> None:
     with pytest.raises(SceneError, match="no lon/lat"):
         ground.footprint((0, 0, 50, 50))
     assert math.isnan(ground.gsd_m(0, 0))
+
+
+@given(
+    place=st.sampled_from(sorted(PLACES)),
+    rotation=st.sampled_from([0.0, 33.0, 180.0]),
+    south_up=st.booleans(),
+    size=st.sampled_from([1, 100, 3000, 40_000]),
+    offset=st.integers(-9000, 9000),
+)
+def test_many_windows_are_placed_as_each_alone(place, rotation, south_up, size, offset) -> None:
+    ground = georeference(place, rotation_deg=rotation, south_up=south_up)
+    windows = [(offset + step * size // 2, offset // 2, size, size // 2 + 1) for step in range(7)]
+    footprints, gsds = ground.place(windows)
+    for window, footprint, gsd_m in zip(windows, footprints, gsds, strict=True):
+        col, row, width, height = window
+        try:
+            alone = ground.footprint(window)
+        except SceneError:
+            assert footprint is None
+            continue
+        assert footprint is not None
+        assert footprint.wkb == alone.wkb
+        assert gsd_m == ground.gsd_m(col + width / 2, row + height / 2)
+
+
+def test_windows_off_the_earth_are_not_placed_and_others_are() -> None:
+    disk = normalise_crs("+proj=geos +h=35785831 +lon_0=0 +datum=WGS84")
+    ground = Georeference(crs=disk, transform=(3000, 0, -5.5e6, 0, -3000, 5.5e6))
+    windows = [(0, 0, 50, 50), (1800, 1800, 50, 50)]
+    footprints, gsds = ground.place(windows)
+    assert footprints == [None, ground.footprint(windows[1])]
+    assert np.isnan(gsds).tolist() == [True, False]

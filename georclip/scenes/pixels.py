@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 from rasterio.enums import Resampling
@@ -9,7 +11,14 @@ from rasterio.windows import Window as RasterWindow
 
 from georclip.errors import SceneError
 from georclip.scenes.raster import GDAL_ERRORS, Dataset, gdal_settings, reason
-from georclip.scenes.rendering import Values, alpha_band, palette_of, render, valid_by_value
+from georclip.scenes.rendering import (
+    Values,
+    alpha_band,
+    is_untouched,
+    palette_of,
+    render,
+    valid_by_value,
+)
 from georclip.values import Rendering
 
 Area = tuple[int, int, int, int]
@@ -30,6 +39,8 @@ class BandReader:
         self.dtype = np.dtype(dataset.dtypes[bands[0] - 1])
         flags = {flag.name for flag in dataset.mask_flag_enums[bands[0] - 1]}
         self._alpha = alpha_band(dataset)
+        self._wanted = list(dict.fromkeys(bands))
+        self._memory = np.empty(0, dtype=self.dtype)
         self._masked = self._alpha is None and "per_dataset" in flags
         by_value = self._alpha is None and not self._masked
         self._nodata = [dataset.nodatavals[band - 1] if by_value else None for band in bands]
@@ -37,8 +48,18 @@ class BandReader:
             by_value and None in self._nodata and not np.issubdtype(self.dtype, np.floating)
         )
 
+    @property
+    def reads_as_shown(self) -> bool:
+        """Three bands of one file, none twice, and no other to read with them."""
+        return len(self._wanted) == 3 and self._alpha is None
+
     def read(
-        self, area: Area, shape: tuple[int, int] | None = None, *, averaged: bool = True
+        self,
+        area: Area,
+        shape: tuple[int, int] | None = None,
+        *,
+        averaged: bool = True,
+        out: Values | None = None,
     ) -> tuple[Values, npt.NDArray[np.bool_] | None]:
         """Read sensor values.
 
@@ -46,6 +67,7 @@ class BandReader:
             area: Inside the raster.
             shape: (height, width) to decimate to, through overviews where there are any.
             averaged: Average when decimating; else take the nearest pixel.
+            out: Where to read to, `shape` of each band in the file that is needed: see `scratch`.
 
         Returns:
             (3, height, width), and bool (height, width) or None where all pixels are valid.
@@ -57,14 +79,13 @@ class BandReader:
         height, width = shape or (area[3], area[2])
         decimated = (height, width) != (area[3], area[2])
         how = Resampling.average if decimated and averaged else Resampling.nearest
-        wanted = list(dict.fromkeys(self.bands))
+        wanted = self._wanted
         bands = [*wanted, self._alpha] if self._alpha is not None else wanted
+        place = {"out_shape": (len(bands), height, width)} if out is None else {"out": out}
         mask = None
         try:
             with gdal_settings(self.uri):
-                read = self.dataset.read(
-                    bands, window=window, out_shape=(len(bands), height, width), resampling=how
-                )
+                read = self.dataset.read(bands, window=window, resampling=how, **place)
                 if self._masked:
                     mask = self.dataset.read_masks(
                         self.bands[0], window=window, out_shape=(height, width)
@@ -87,6 +108,14 @@ class BandReader:
             valid = (mask > 0) if valid is None else valid & (mask > 0)
         return values, valid
 
+    def scratch(self, shape: tuple[int, int]) -> Values:
+        """Memory for one read, the same every time: (bands in the file, height, width)."""
+        full = (len(self._wanted) + (self._alpha is not None), *shape)
+        size = math.prod(full)
+        if self._memory.size < size:
+            self._memory = np.empty(size, dtype=self.dtype)
+        return self._memory[:size].reshape(full)
+
 
 class PixelReader(BandReader):
     """Reads pixels as an encoder sees them."""
@@ -97,11 +126,24 @@ class PixelReader(BandReader):
         self._palette = palette_of(dataset) if rendering.bands_from == "palette" else None
 
     def read_rendered(
-        self, area: Area, shape: tuple[int, int] | None = None
+        self,
+        area: Area,
+        shape: tuple[int, int] | None = None,
+        out: npt.NDArray[np.uint8] | None = None,
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
-        """Read uint8 RGB (3, height, width), and valid pixels as `read` does."""
-        values, valid = self.read(area, shape, averaged=self._palette is None)
+        """Read uint8 RGB (3, height, width), into `out` if given, and valid pixels as `read` does.
+
+        `out` may be part of a larger array. What is shown as it is in the file goes there at once.
+        """
+        memory = None
+        if out is not None:
+            height, width = shape or (area[3], area[2])
+            straight = self.reads_as_shown and is_untouched(self.dtype, self.rendering)
+            memory = out if straight else self.scratch((height, width))
+        values, valid = self.read(area, shape, averaged=self._palette is None, out=memory)
         if self._palette is not None:
             opaque = self._palette[np.clip(values[0], 0, len(self._palette) - 1).astype(int), 3] > 0
             valid = opaque if valid is None else valid & opaque
-        return render(values, self.rendering, self._palette), valid
+        if values is out:
+            return out, valid
+        return render(values, self.rendering, self._palette, out), valid

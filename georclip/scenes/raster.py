@@ -61,11 +61,17 @@ _NAMING_DRIVERS = frozenset(
 logging.getLogger("rasterio").addHandler(logging.NullHandler())  # GDAL's own words: not ours
 
 
-def gdal_settings(uri: str) -> Any:  # noqa: ANN401 - rasterio ships no types
-    """GDAL's settings as a context manager: for opening, and again around each read."""
+def gdal_settings(uri: str, *, threads: int = 1) -> Any:  # noqa: ANN401 - rasterio ships no types
+    """GDAL's settings as a context manager: for opening, and again around each read.
+
+    `threads` counts where a file is opened: drivers set their threads up there.
+    """
     # DummySession: GDAL itself finds credentials; rasterio would need boto3 for that.
     return rasterio.Env(
-        session=DummySession(), **_SETTINGS, **(_REMOTE_SETTINGS if is_remote(uri) else {})
+        session=DummySession(),
+        GDAL_NUM_THREADS=threads,
+        **_SETTINGS,
+        **(_REMOTE_SETTINGS if is_remote(uri) else {}),
     )
 
 
@@ -75,12 +81,13 @@ def absolute_uri(text: str) -> str:
 
 
 @contextmanager
-def open_raster(uri: str, *, access: Access | None = None) -> Iterator[Dataset]:
+def open_raster(uri: str, *, access: Access | None = None, threads: int = 1) -> Iterator[Dataset]:
     """Open a raster; one that is placed by GCPs comes as a warped view.
 
     Args:
         uri: As `absolute_uri` gives it.
         access: What the file may name; None where it was checked before (a Scene).
+        threads: That decode the blocks of one read, where GDAL's driver can.
 
     Raises:
         SceneError: It cannot be opened.
@@ -95,7 +102,7 @@ def open_raster(uri: str, *, access: Access | None = None) -> Iterator[Dataset]:
         if access is not None:
             files = check_sources(uri, access)
         drivers = _drivers(vrt=is_vrt(uri))
-    with gdal_settings(uri), warnings.catch_warnings():
+    with gdal_settings(uri, threads=threads), warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
             if access is not None:

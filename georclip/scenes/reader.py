@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
 from georclip.errors import SceneError
-from georclip.georeference import Georeference
-from georclip.scenes.chips import Level, ResolvedPlan, Run, chip_id, reading_runs, rows_held
+from georclip.scenes.chips import Level, ResolvedPlan, Run, reading_runs, rows_held
+from georclip.scenes.cutting import Cut, cut_row
 from georclip.scenes.pixels import PixelReader
-from georclip.scenes.quality import fill_invalid, is_blank, is_saturated
+from georclip.scenes.placing import ChipRow, chip_rows
+from georclip.scenes.quality import (
+    fill_invalid,
+    is_blank,
+    is_saturated,
+)
 from georclip.scenes.raster import Dataset, open_raster
-from georclip.scenes.strips import Strip, held_bytes
-from georclip.values import Chip, ChipImage, Scene, Window
+from georclip.scenes.strips import Pixels, Strip, Valid, held_bytes
+from georclip.values import ChipImage, Scene, Window
 
 _ONE_BLOCK_PX = 4_000_000
 """A compressed file that is one block is worth a note from this size on."""
@@ -72,6 +79,7 @@ class ChipReader:
         memory_bytes: int,
         max_side_px: int,
         start: int = 0,
+        threads: int = 1,
     ) -> None:
         """Prepare to read.
 
@@ -82,13 +90,15 @@ class ChipReader:
                 window by window, and blocks more than once.
             max_side_px: Chips are handed out with sides of at most this.
             start: Planned number to go on from; nothing before it is decoded.
+            threads: One reads when rows are needed, and leaves the other cores to an encoder on
+                the CPU. More decode blocks side by side, while chips are cut from earlier ones.
         """
         self._scene = scene
         self._resolved = resolved
         self._memory_bytes = memory_bytes
         self._max_side_px = max_side_px
         self._start = start
-        self._place = Georeference(crs=scene.crs, transform=scene.transform)
+        self._threads = threads
         self._skipped = SkipCounts()
         self._notes: list[str] = []
 
@@ -114,13 +124,13 @@ class ChipReader:
             SceneError: The file cannot be read, or is not what it was when the scene was opened.
         """
         uri = self._scene.uri
-        with open_raster(uri) as dataset:
+        with open_raster(uri, threads=self._threads) as dataset, self._reading_ahead() as ahead:
             self._check_unchanged(dataset)
             reader = PixelReader(dataset, uri, self._scene.rendering)
             number = 0
             for run in reading_runs(self._scene, self._resolved):
                 if number + run.chip_count > self._start:
-                    yield from self._read_run(reader, run, number)
+                    yield from self._read_run(reader, run, number, ahead)
                 number += run.chip_count
 
     def _check_unchanged(self, dataset: Dataset) -> None:
@@ -142,32 +152,42 @@ class ChipReader:
                 "slow, and more memory than asked for; gdal_translate -co TILED=YES helps"
             )
 
-    def _read_run(self, reader: PixelReader, run: Run, number: int) -> Iterator[PlannedChip]:
+    @contextmanager
+    def _reading_ahead(self) -> Iterator[Executor | None]:
+        """The thread that reads while chips are cut. It is waited for before the file is closed."""
+        if self._threads < 2:
+            yield None
+        else:
+            with ThreadPoolExecutor(1, thread_name_prefix="georclip-decoder") as ahead:
+                yield ahead
+
+    def _read_run(
+        self, reader: PixelReader, run: Run, number: int, ahead: Executor | None
+    ) -> Iterator[PlannedChip]:
         """Cut a run's chips; `number` is that of its first one."""
-        strip, left = self._strip(reader, run)
+        strip, left = self._strip(reader, run, ahead)
         factor = run.factor
-        earliest = _earliest_rows(run)
-        for (row_off, level_number), keep_from in zip(run.rows, earliest, strict=True):
-            level, columns = run.levels[level_number], run.columns[level_number]
-            number += len(columns)
+        for row in chip_rows(self._scene, run):
+            first, number = number, number + len(row.columns)
             if number <= self._start:
                 continue
             if strip is not None:
-                end = min(row_off + level.height_px, self._scene.height)
-                strip.hold(keep_from // factor, math.ceil(end / factor))
-            for position, col_off in enumerate(columns, start=number - len(columns)):
-                if position < self._start:
-                    continue
-                window = level.window(self._scene, col_off, row_off)
-                if strip is None:
-                    pixels, valid = self._read_alone(reader, level, window)
-                else:
-                    pixels, valid = _cut(strip, window, left, factor, self._scene)
-                image = self._finish(level, window, pixels, valid)
+                end = min(row.row_off + row.level.height_px, self._scene.height)
+                strip.hold(row.keep_from // factor, math.ceil(end / factor))
+            places = range(max(0, self._start - first), len(row.columns))
+            cuts: Iterator[Cut]
+            if strip is None:
+                cuts = (self._read_alone(reader, row.level, row.window(at)) for at in places)
+            else:
+                cuts = cut_row(strip, row, places, left, factor)
+            for place, cut in zip(places, cuts, strict=True):
+                image = self._finish(row, place, cut)
                 if image is not None:
-                    yield PlannedChip(number=position, image=image)
+                    yield PlannedChip(number=first + place, image=image)
 
-    def _strip(self, reader: PixelReader, run: Run) -> tuple[Strip | None, int]:
+    def _strip(
+        self, reader: PixelReader, run: Run, ahead: Executor | None
+    ) -> tuple[Strip | None, int]:
         """Memory for a run and its first column; None where chips must be read one by one."""
         scene, factor = self._scene, run.factor
         offsets = [col for columns in run.columns for col in columns]
@@ -186,68 +206,58 @@ class ChipReader:
         block = min(reader.dataset.block_shapes[0][0], scene.height) // factor
         room = min(self._memory_bytes, _READ_AHEAD_BYTES) // held_bytes(1, across)
         rows = max(needed, min(needed + block, self._memory_bytes // held_bytes(1, across)), room)
-        return Strip(reader, col_off=left, width=right - left, factor=factor, rows=rows), left
+        strip = Strip(
+            reader, col_off=left, width=right - left, factor=factor, rows=rows, ahead=ahead
+        )
+        return strip, left
 
-    def _read_alone(
-        self, reader: PixelReader, level: Level, window: Window
-    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
+    def _read_alone(self, reader: PixelReader, level: Level, window: Window) -> Cut:
         """Read one window, decimated so that the chip keeps to the longest side allowed."""
         longest = max(level.width_px, level.height_px)
         factor = max(float(level.factor), longest / self._max_side_px)
         shape = max(1, round(window.height / factor)), max(1, round(window.width / factor))
         area = (window.col_off, window.row_off, window.width, window.height)
-        return reader.read_rendered(area, shape)
+        pixels, valid = reader.read_rendered(area, shape)
+        return Cut(pixels, valid, sound=False)
 
-    def _finish(
-        self,
-        level: Level,
-        window: Window,
-        pixels: npt.NDArray[np.uint8],
-        valid: npt.NDArray[np.bool_] | None,
-    ) -> ChipImage | None:
+    def _finish(self, row: ChipRow, place: int, cut: Cut) -> ChipImage | None:
         """Make a chip of cut pixels, or count why not."""
-        fraction = 1.0 if valid is None else float(valid.mean())
+        pixels, valid = cut.pixels, cut.valid
+        fraction = 1.0 if valid is None else np.count_nonzero(valid) / valid.size
+        if fraction == 1.0:
+            valid = None
         if fraction == 0.0 or fraction < self._resolved.min_valid_fraction:
             self._skip(low_valid=1)
             return None
-        stretched = self._scene.rendering.stretch_from != "none"
-        if is_saturated(pixels, valid, stretched=stretched):
-            self._skip(saturated=1)
+        pixels = pixels.copy()  # the chip's own, and in the core's cache for what follows
+        if not cut.sound and not self._shows_something(pixels, valid):
             return None
-        if is_blank(pixels, valid):
-            self._skip(blank=1)
-            return None
-        chip = self._describe(level, window, fraction)
+        chip = row.describe(place, fraction)
         if chip is None:
+            self._note("some chips lie off the Earth: counted as without valid pixels")
             self._skip(low_valid=1)
             return None
+        level, window = row.level, chip.window
         scale = max(pixels.shape[1] / window.height, pixels.shape[2] / window.width)
         shape = (
             max(pixels.shape[1], round(level.height_px * scale)),
             max(pixels.shape[2], round(level.width_px * scale)),
         )
+        if valid is None and pixels.shape[1:] == shape:
+            return ChipImage(chip=chip, pixels=pixels, valid=_all_valid(shape))
         filled, known = fill_invalid(pixels, valid, shape)
         return ChipImage(chip=chip, pixels=filled, valid=known)
 
-    def _describe(self, level: Level, window: Window, fraction: float) -> Chip | None:
-        """Place a chip on the ground; None where the CRS does not reach it."""
-        area = (window.col_off, window.row_off, window.width, window.height)
-        try:
-            footprint = self._place.footprint(area)
-        except SceneError:
-            self._note("some chips lie off the Earth: counted as without valid pixels")
-            return None
-        return Chip(
-            chip_id=chip_id(self._scene.scene_id, window, level.scale),
-            scene_id=self._scene.scene_id,
-            window=window,
-            footprint=footprint,
-            gsd_m=self._place.gsd_m(
-                window.col_off + window.width / 2, window.row_off + window.height / 2
-            ),
-            scale=level.scale,
-            valid_fraction=fraction,
-        )
+    def _shows_something(self, pixels: Pixels, valid: Valid | None) -> bool:
+        """Say that a chip is neither saturated nor blank, or count it."""
+        stretched = self._scene.rendering.stretch_from != "none"
+        if is_saturated(pixels, valid, stretched=stretched):
+            self._skip(saturated=1)
+            return False
+        if is_blank(pixels, valid):
+            self._skip(blank=1)
+            return False
+        return True
 
     def _skip(self, *, low_valid: int = 0, blank: int = 0, saturated: int = 0) -> None:
         counts = self._skipped
@@ -274,20 +284,9 @@ def read_chips(
         yield planned.image
 
 
-def _earliest_rows(run: Run) -> list[int]:
-    """For each row of chips, the first row that it or a later one still needs, px."""
-    earliest: list[int] = []
-    for row_off, _ in reversed(run.rows):
-        earliest.append(min(row_off, earliest[-1]) if earliest else row_off)
-    return earliest[::-1]
-
-
-def _cut(
-    strip: Strip, window: Window, left: int, factor: int, scene: Scene
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_] | None]:
-    """Cut a window out of a strip. At the scene's edge a decimated grid may not fit exactly."""
-    width, height = math.ceil(window.width / factor), math.ceil(window.height / factor)
-    col = min(math.ceil((window.col_off - left) / factor), strip.width - width)
-    last_row = math.ceil(scene.height / factor)
-    row = min(math.ceil(window.row_off / factor), last_row - height)
-    return strip.cut(col, row, width, height)
+@lru_cache(maxsize=16)
+def _all_valid(shape: tuple[int, int]) -> Valid:
+    """What most chips share, so nobody may write to it."""
+    valid = np.ones(shape, dtype=np.bool_)
+    valid.flags.writeable = False
+    return valid

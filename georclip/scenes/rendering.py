@@ -21,6 +21,8 @@ Bands = tuple[int, int, int]
 
 PERCENTILES = (2.0, 98.0)
 """Shown as 0 and 255: robust against glint, fill and a few bright roofs."""
+_WORK_VALUES = 256 * 1024
+"""Values stretched at once: floats that stay in a core's cache."""
 
 _NAMES = {
     "red": re.compile(r"^r$|\bred\b(?!\W*edge)", re.IGNORECASE),
@@ -120,8 +122,17 @@ def find_stretch(
     return _rendering(bands, bands_from, lows.tolist(), highs.tolist(), "percentiles")
 
 
+def is_untouched(dtype: npt.DTypeLike, rendering: Rendering) -> bool:
+    """Say whether sensor values are shown as they are: 8 bits, no stretch, no palette."""
+    plain = rendering.low == (0.0, 0.0, 0.0) and rendering.high == (255.0, 255.0, 255.0)
+    return np.dtype(dtype) == np.uint8 and plain and rendering.bands_from != "palette"
+
+
 def render(
-    values: Values, rendering: Rendering, palette: npt.NDArray[np.uint8] | None = None
+    values: Values,
+    rendering: Rendering,
+    palette: npt.NDArray[np.uint8] | None = None,
+    out: npt.NDArray[np.uint8] | None = None,
 ) -> npt.NDArray[np.uint8]:
     """Turn sensor values into what an encoder sees.
 
@@ -129,27 +140,42 @@ def render(
         values: (3, height, width), sensor values of `rendering.bands`; not finite becomes 0.
         rendering: The scene's.
         palette: (n, 4), where `rendering.bands_from` is "palette".
+        out: uint8, (3, height, width), to write to; any strides.
 
     Returns:
-        uint8 RGB, (3, height, width).
+        uint8 RGB, (3, height, width): `out`, where that was given.
     """
+    if palette is None and out is None and is_untouched(values.dtype, rendering):
+        return values
+    rendered = np.empty(values.shape, dtype=np.uint8) if out is None else out
     if palette is not None:
         inside = np.clip(values[0], 0, len(palette) - 1).astype(np.intp)
-        return np.ascontiguousarray(np.moveaxis(palette[inside, :3], -1, 0))
-    untouched = rendering.low == (0.0, 0.0, 0.0) and rendering.high == (255.0, 255.0, 255.0)
-    if values.dtype == np.uint8 and untouched:
-        return values.astype(np.uint8, copy=False)
-    rendered = np.empty(values.shape, dtype=np.uint8)
-    work_type = np.float32 if values.dtype.itemsize <= 4 else np.float64
-    for band, (low, high) in enumerate(zip(rendering.low, rendering.high, strict=True)):
-        work = values[band].astype(np.float64 if abs(low) > 1e6 else work_type)
+        rendered[:] = np.moveaxis(palette[inside, :3], -1, 0)
+    elif is_untouched(values.dtype, rendering):
+        rendered[:] = values
+    else:
+        for band, (low, high) in enumerate(zip(rendering.low, rendering.high, strict=True)):
+            _stretch(values[band], low, high, rendered[band])
+    return rendered
+
+
+def _stretch(band: Values, low: float, high: float, shown: npt.NDArray[np.uint8]) -> None:
+    """Show `low` as 0 and `high` as 255, some rows at a time; (height, width) both."""
+    height, width = band.shape
+    wide = abs(low) > 1e6 or band.dtype.itemsize > 4
+    rows = min(height, max(1, _WORK_VALUES // max(1, width)))
+    memory = np.empty((rows, width), dtype=np.float64 if wide else np.float32)
+    for row in range(0, height, rows):
+        work = memory[: min(rows, height - row)]
+        np.copyto(work, band[row : row + rows])
         with np.errstate(invalid="ignore", over="ignore"):
             work -= low
             work *= 255.0 / (high - low)
-            np.nan_to_num(work, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
+            if not np.issubdtype(band.dtype, np.integer):
+                np.nan_to_num(work, copy=False, nan=0.0, posinf=255.0, neginf=0.0)
             np.clip(work, 0.0, 255.0, out=work)
-            rendered[band] = np.rint(work)
-    return rendered
+            np.rint(work, out=work)
+        np.copyto(shown[row : row + rows], work, casting="unsafe")
 
 
 def valid_by_value(values: Values, nodata: Sequence[float | None]) -> npt.NDArray[np.bool_] | None:
