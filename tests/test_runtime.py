@@ -190,3 +190,27 @@ print(texts.shape, encoder.encode_images(images).shape)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "(1, 32) (2, 32)\n"
+
+
+def test_an_interrupt_after_towers_have_gone_is_an_interrupt(exported):
+    script = """
+import os, signal, sys, time
+import numpy as np
+from georclip.encoders.runtime import RuntimeEncoder
+
+pixels = np.zeros((2, 3, 64, 64), np.uint8)
+towers = [RuntimeEncoder.load(sys.argv[1]) for _ in range(2)]
+for tower in towers:
+    tower.encode_images(pixels)
+del towers[0], tower
+towers.clear()
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(exported)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr

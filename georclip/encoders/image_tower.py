@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -121,7 +121,7 @@ class ImageTower:
         self._files.check_digests(IMAGE_FILES)
         side = self._spec.image_size_px
         with self._openvino_errors():
-            core = ov.Core()
+            core = runtime_core()
             model = core.read_model(self._files.folder / IMAGE_FILES[0])
             model.reshape([IMAGE_BATCH, 3, side, side])
             options = {
@@ -142,7 +142,18 @@ class ImageTower:
             ) from error
 
 
+@cache
+def runtime_core() -> ov.Core:
+    """OpenVINO, one for the process.
+
+    Each one sets a stack of its own for signal handlers, and puts back what it found when it goes.
+    Two that do not go in the reverse order of their coming leave a stack that is freed: the next
+    Ctrl-C ends the process with a segmentation fault (seen with OpenVINO 2026.4).
+    """
+    return ov.Core()
+
+
 def precisions_here() -> tuple[Precision, ...]:
     """What this processor computes towers in."""
-    capabilities = ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    capabilities = runtime_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return ("f32", "bf16") if "BF16" in capabilities else ("f32",)

@@ -22,7 +22,7 @@ import openvino as ov
 from openvino import opset13 as op
 
 from georclip.encoders.bundle import IMAGE_FILES, Bundle, joint_digest, read_bundle, write_bundle
-from georclip.encoders.image_tower import IMAGE_BATCH, ImageTower
+from georclip.encoders.image_tower import IMAGE_BATCH, ImageTower, runtime_core
 from georclip.encoders.preprocessing import preprocess, resize
 from georclip.errors import EncoderError
 
@@ -137,7 +137,7 @@ def _layers(graph: ov.Model) -> Iterator[tuple[Any, Any]]:
 
 def _ranges(path: Path, batch: npt.NDArray[np.float32]) -> list[tuple[float, float]]:
     """(low, high) of what goes into each layer: the mean over pictures of their extremes."""
-    core = ov.Core()
+    core = runtime_core()
     graph = core.read_model(path)
     inputs = [node.input_value(0) for node, _ in _layers(graph)]
     if not inputs:
@@ -167,7 +167,7 @@ def _extreme(reduce: Any, value: Any) -> Any:  # noqa: ANN401  OpenVINO types no
 
 def _rounded(path: Path, ranges: list[tuple[float, float]]) -> ov.Model:
     """The graph with weights in 8 bits, and with what goes into them rounded to as many."""
-    graph = ov.Core().read_model(path)
+    graph = runtime_core().read_model(path)
     shared: dict[tuple[str, int], Any] = {}  # one value goes into several layers: rounded once
     for (node, constant), extremes in zip(list(_layers(graph)), ranges, strict=True):
         value = node.input_value(0)
