@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from georclip.encoders.base import Encoder
+    from georclip.index.records import IndexedScene
     from georclip.index.store import IndexStore, SceneStaging
     from georclip.scenes.chips import ResolvedPlan
     from georclip.values import Chip, ChipPlan, Scene
@@ -34,6 +35,7 @@ Progress = Callable[[int, int], None]
 """Called with (planned chips done, planned chips in all) as a scene proceeds."""
 
 DEFAULT_BATCH = 64
+_READERS = 4  # where a GPU leaves the cores to them
 BATCH_SHARE = 32  # a batch of pixels may take this part of the memory allowed; four are about
 ROW_BYTES = 234  # catalog and columns per chip on disk, beside its vector: measured
 
@@ -130,6 +132,7 @@ def index_scene(
             memory_bytes=memory_bytes // 4,
             max_side_px=4 * spec.image_size_px,
             start=staging.next_number,
+            threads=_READERS if encoder.device.startswith("cuda") else 1,
         )
         encoded = _stage_chips(staging, reader, encoder, size, clocks, progress)
         with clocks.writing.running():
@@ -139,6 +142,7 @@ def index_scene(
     return SceneReport(
         scene=committed.scene.scene,
         outcome="added" if status == "new" else "replaced",
+        recut=status != "new" and _same_pixels(scene, committed.replaced),
         chips=committed.chips,
         skipped=SkipCounts(**committed.scene.skipped),
         encoded=encoded,
@@ -147,6 +151,10 @@ def index_scene(
         encoding_s=clocks.working.seconds,
         writing_s=clocks.writing.seconds,
     )
+
+
+def _same_pixels(scene: Scene, replaced: tuple[IndexedScene, ...]) -> bool:
+    return all(old.scene.scene_id == scene.scene_id for old in replaced)
 
 
 def _stage_chips(
@@ -197,6 +205,7 @@ def _keep_chips(
     return SceneReport(
         scene=scene if kept is None else kept.scene,
         outcome="unchanged" if status == "same" else status,
+        recut=False,
         chips=0 if kept is None else kept.chip_count,
         skipped=SkipCounts() if kept is None else SkipCounts(**kept.skipped),
         encoded=0,

@@ -21,6 +21,7 @@ class SceneReport:
         scene: The scene as it now stands in the index.
         outcome: "added", "replaced" (it had changed), "unchanged", "moved" (to a new
             uri) or "redated" (only its time is another).
+        recut: Replaced with the same pixels: only plan, bands or stretch are others.
         chips: Chips of this scene in the index.
         skipped: Planned chips left out, by reason.
         encoded: Chips that this run read and encoded; fewer, where it went on from another.
@@ -33,6 +34,7 @@ class SceneReport:
 
     scene: Scene
     outcome: Outcome
+    recut: bool
     chips: int
     skipped: SkipCounts
     encoded: int

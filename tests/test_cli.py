@@ -136,7 +136,11 @@ def test_indexing_again_costs_nothing_and_changes_are_seen(world, tmp_path):
     assert "added" in georclip(*arguments).stderr
     assert "unchanged" in georclip(*arguments).stderr
     write_scene(scene, seed=6)
-    assert "replaced" in georclip(*arguments).stderr
+    done = georclip(*arguments)
+    assert "replaced by" in done.stderr and "the same pixels" not in done.stderr
+    done = georclip(*arguments[:-1], "112px")
+    assert "the same pixels, cut or shown otherwise: replaced by" in done.stderr
+    georclip(*arguments)
     scene.rename(tmp_path / "b.tif")
     done = georclip("index", tmp_path / "b.tif", *arguments[2:])
     assert "moved" in done.stderr

@@ -118,6 +118,7 @@ def test_same_scene_is_left_alone_and_a_changed_plan_replaces_it(scene_path, tmp
         coarse = ChipPlan(size=128, unit="px")
         second = index_scene(store, encoder, scene, coarse, memory_bytes=MEMORY)
         assert second.outcome == "replaced"
+        assert second.recut and not first.recut
         assert second.chips == len(contents(store)) < first.chips
 
 

@@ -284,6 +284,7 @@ def test_a_text_tower_alone_answers_and_cannot_index(scene, weights, tmp_path):
     done = without_torch("index", scene, "-i", tmp_path / "new", "--weights", folder)
     assert done.returncode == 1
     assert "it answers questions, and embeds no picture" in done.stderr
+    assert "without --text-only" in done.stderr
     assert not (tmp_path / "new").exists()
 
 

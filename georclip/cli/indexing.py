@@ -272,7 +272,9 @@ def _line(report: SceneReport) -> str:
         if count
     ]
     left_out = f"; left out {', '.join(parts)}" if parts else ""
-    done = "replaced by" if report.outcome == "replaced" else report.outcome
+    done: str = "replaced by" if report.outcome == "replaced" else report.outcome
+    if report.recut:
+        done = "the same pixels, cut or shown otherwise: replaced by"
     took = f"{name}: {done} {report.chips} chips in {duration(report.elapsed_s)}"
     return f"{took}{_speed(report)}{left_out}"
 

@@ -38,6 +38,12 @@ with torch's float32 when the tower was exported: some towers move too far."""
 FORMAT = 2
 CONFIG_FILE = "encoder.json"
 VOCABULARY_FILE = "vocabulary.txt"
+BOTH_TOWERS = (
+    "export both towers (georclip models export NAME -o DIR, without --text-only), or install "
+    'torch: pip install "georclip[torch]"'
+)
+"""What to do where a folder has no image tower."""
+
 IMAGE_FILES = ("image.xml", "image.bin")
 TEXT_FILE = "text.safetensors"
 _NAMES = frozenset({*IMAGE_FILES, TEXT_FILE, VOCABULARY_FILE})

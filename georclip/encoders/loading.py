@@ -160,11 +160,12 @@ def _load_local(
     if path.is_dir():
         if path.resolve().name == STARTER:
             raise EncoderError(f"{path} is called as georclip's own model is: rename the folder")
-        from georclip.encoders.bundle import read_bundle
+        from georclip.encoders.bundle import BOTH_TOWERS, read_bundle
 
         if not read_bundle(path).has_images:  # before an index is made that nothing can be put into
             raise EncoderError(
-                f"{path} holds a text tower alone: it answers questions, and embeds no picture"
+                f"{path} holds a text tower alone: it answers questions, and embeds no picture; "
+                f"{BOTH_TOWERS}"
             )
         encoder = _load_bundle(path, device, name=path.resolve().name)
         sha256 = encoder.spec.weights_sha256

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.encoders.bundle import (
+    BOTH_TOWERS,
     TEXT_FILE,
     VOCABULARY_FILE,
     Bundle,
@@ -142,7 +143,7 @@ class RuntimeEncoder:
         if not self._bundle.has_images:
             raise EncoderError(
                 f"{self._bundle.folder} holds the text tower of {self.spec.name} alone: it answers "
-                "questions, and embeds no picture"
+                f"questions, and embeds no picture; {BOTH_TOWERS}"
             )
         return ImageTower(self._bundle, self.spec, self._bundle.precision)
 
