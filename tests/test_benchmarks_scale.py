@@ -26,7 +26,7 @@ def test_every_side_answers_and_the_exact_ones_miss_nothing(
         drawn = np.random.default_rng(0).standard_normal((500, 16), dtype=np.float32)
         drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
         np.savez(tmp_path / "some.npz", vectors=drawn[:490], questions=drawn[490:])
-        arguments += ["--embedded", str(tmp_path / "some.npz"), "--alone"]
+        arguments += ["--embedded", str(tmp_path / "some.npz"), "--alone", "--no-graph"]
     monkeypatch.setattr(sys, "argv", arguments)
     scale.main()
     printed = capsys.readouterr().out

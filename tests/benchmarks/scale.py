@@ -75,6 +75,7 @@ def main() -> None:
     parser.add_argument("--embedded", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("runs/scale"))
     parser.add_argument("--alone", action="store_true", help="without the others")
+    parser.add_argument("--no-graph", action="store_true", help="without HNSW: minutes to build")
     asked = parser.parse_args()
     print_machine(("lancedb", "duckdb"))
     vectors: ClusteredVectors | JitteredVectors = ClusteredVectors(asked.dim)
@@ -98,7 +99,8 @@ def main() -> None:
         }
         if not asked.alone:
             rows = everything(store)
-            for side, ask in others(rows, folder.with_name(f"{name}-lance")):
+            lance = folder.with_name(f"{name}-lance")
+            for side, ask in others(rows, lance, graph=not asked.no_graph):
                 answer = theirs(ask, rows)
                 table[side] = [measure(answer, queries, p) for p in places.values()]
     print_table(table, shares, f"{asked.rows} rows, {name}")
@@ -197,7 +199,7 @@ def everything(store: IndexStore) -> Rows:
     return Rows(vectors=store.vectors(store.select().rows), bounds=np.concatenate(bounds))
 
 
-def others(rows: Rows, folder: Path) -> Iterator[tuple[str, rivals.Ask]]:
+def others(rows: Rows, folder: Path, *, graph: bool) -> Iterator[tuple[str, rivals.Ask]]:
     """The other sides, one after the other: each goes before the next is made."""
     lists = max(1, round(len(rows.vectors) ** 0.5 * 1.024))
     yield "faiss flat + bitmap", rivals.flat(rows, by_array=False)
@@ -206,7 +208,8 @@ def others(rows: Rows, folder: Path) -> Iterator[tuple[str, rivals.Ask]]:
     yield f"faiss IVF{lists} + bitmap, 256 probes", rivals.inverted(rows, lists=lists, probes=256)
     yield "LanceDB, prefilter, btree", rivals.lance(rows, folder)
     yield "DuckDB, exact", rivals.duck(rows)
-    yield from rivals.graph(rows).items()
+    if graph:
+        yield from rivals.graph(rows).items()
 
 
 def print_table(table: dict[str, list[Figures]], shares: list[float], what: str) -> None:
