@@ -82,9 +82,9 @@ class Index:
     def _writer(self) -> IndexStore:
         """The store, opened for writing on the first change: readers take no lock."""
         if not self._store.writable:
-            path = self._store.path
-            self._store.close()
-            self._store = IndexStore.open(path, writable=True)
+            reading = self._store
+            self._store = IndexStore.open(reading.path, writable=True)
+            reading.close()
         return self._store
 
     @property

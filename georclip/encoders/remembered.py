@@ -47,7 +47,7 @@ class QuestionCache:
 
     Attributes:
         folder: Of all towers' questions.
-        tower: Digest of what decides the tower's answers to the last bit.
+        tower: Digest of what decides the tower's answers, on one machine to the last bit.
         dim: Length of an embedding.
     """
 

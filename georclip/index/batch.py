@@ -11,14 +11,16 @@ import numpy.typing as npt
 from georclip.index.ranking import ReadChipIds, first_k, top_rows
 from georclip.index.runs import RowRuns
 from georclip.index.scanning import Scanner
-from georclip.index.scores import coarse_error, exact_scores, widened
+from georclip.index.scores import coarse_error, widened
 from georclip.index.view import View
 
 Ranked = list[tuple[int, float]]
 """(row, score), best first."""
 
-_QUESTIONS = 1_024
-"""Questions answered in one pass over the rows."""
+QUESTIONS = 1_024
+"""Questions answered in one pass over the rows, at most."""
+_CANDIDATES = 1_000_000
+"""Candidates held for all of them."""
 _ROWS = 8_192
 """Rows compared with all of them in one matrix product."""
 
@@ -52,9 +54,11 @@ def top_rows_of_many(
     rows = rows.without(view.dead)
     count = len(rows)
     answers: list[Ranked] = []
-    for start in range(0, len(queries), _QUESTIONS):
-        some = queries[start : start + _QUESTIONS]
-        candidates = _Candidates.of_none(len(some), most=2 * k + 64)
+    most = min(2 * k + 64, max(count, 1))
+    together = max(1, min(QUESTIONS, _CANDIDATES // most))
+    for start in range(0, len(queries), together):
+        some = queries[start : start + together]
+        candidates = _Candidates.of_none(len(some), most=most)
         for first_rows, block in _blocks(view, rows):
             candidates = candidates.with_block(some @ block.T, first_rows)
         for number, query in enumerate(some):
@@ -153,7 +157,7 @@ def _blocks(
         while len(left):
             some, left = left.cut(_ROWS)
             chosen = some.rows()
-            yield chosen + segment.first_row, widened(segment.vectors.codes[chosen])
+            yield chosen + segment.first_row, widened(segment.vectors.take(some))
 
 
 def _scores(
@@ -162,7 +166,7 @@ def _scores(
     """Exact scores of rows in any order, float32 (n,)."""
     order = np.argsort(rows, kind="stable")
     ascending = [
-        exact_scores(query, segment.vectors.codes[positions.rows()])
+        segment.vectors.scores(query, positions.rows())
         for segment, positions in view.split(RowRuns.of(rows[order]))
     ]
     scores = np.empty(len(rows), dtype=np.float32)

@@ -57,14 +57,16 @@ class SegmentColumns:
 
     def check(self) -> None:
         """Map every column."""
-        assert len(self.bounds) == len(self.scenes)
-        assert self.pages is not None
+        for column in (self.bounds, self.scenes, self.pages):
+            column.view()
 
     def _map(self, name: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> npt.NDArray[Any]:
         path = self._folder / name
         try:
             column: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except OSError:
+            raise
+        except Exception as error:  # a damaged header is parsed as Python: it may raise anything
             raise _damaged(path) from error
         if column.shape != shape or column.dtype != dtype:
             raise _damaged(path)

@@ -155,14 +155,18 @@ def remove_folder(folder: Path) -> None:
 
 
 @contextmanager
-def saying_where(root: Path, doing: str) -> Iterator[None]:
-    """Turn an error of the file system into one line for people.
+def saying_where(
+    root: Path, doing: str, *, but: type[OSError] | tuple[type[OSError], ...] = ()
+) -> Iterator[None]:
+    """Turn an error of the file system into one line for people; some may be left as they are.
 
     Raises:
         GeorclipError: Instead of an OSError, saying what could not be done, where and why.
     """
     try:
         yield
+    except but:
+        raise
     except OSError as error:
         where = error.filename or root
         raise GeorclipError(

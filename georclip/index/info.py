@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,7 +22,6 @@ def describe(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -
     times = sorted(as_utc(s.scene.acquired) for s in scenes if s.scene.acquired is not None)
     bounds = [s.columns.bounds[view.live_positions(s)] for s in view.segments]
     staged = sorted(path.name for path in layout.staging.glob("*") if path.is_dir())
-    files = (path for path in layout.root.rglob("*") if path.is_file())
     return IndexInfo(
         path=layout.root,
         encoder=manifest.encoder,
@@ -29,13 +31,23 @@ def describe(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -
         chip_count=catalog.chip_count(),
         removed_rows=len(view.dead),
         segment_count=len(view.segments),
-        bytes_on_disk=sum(path.stat().st_size for path in files),
+        bytes_on_disk=_bytes_below(layout.root),
         staged=tuple(staged),
         bounds=narrowest_bounds(np.concatenate(bounds)) if bounds else None,
         first_acquired=times[0] if times else None,
         last_acquired=times[-1] if times else None,
         undated_scenes=len(scenes) - len(times),
     )
+
+
+def _bytes_below(folder: Path) -> int:
+    """Size of all files of a folder; a writer may take one away meanwhile."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(FileNotFoundError):
+            if path.is_file():
+                total += path.stat().st_size
+    return total
 
 
 def narrowest_bounds(boxes: npt.NDArray[np.float64]) -> BBox | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -64,8 +64,18 @@ def first_k(
     return [(row, -negative) for negative, _, row in ordered[:k]]
 
 
-def as_runs(rows: npt.NDArray[np.int64]) -> RowRuns:
-    """Rows in any order, some perhaps twice."""
+def as_runs(wanted: npt.NDArray[np.int64] | Sequence[int]) -> RowRuns:
+    """Rows in any order, some perhaps twice.
+
+    Raises:
+        QueryError: They are no list of whole numbers.
+    """
+    rows = np.asarray(wanted)
+    if len(rows) == 0:
+        return RowRuns.span(0, 0)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu":
+        raise QueryError(f"rows are whole numbers, (n,), not {rows.dtype} of shape {rows.shape}")
+    rows = rows.astype(np.int64)
     return RowRuns.of(rows if (rows[1:] > rows[:-1]).all() else np.unique(rows))
 
 

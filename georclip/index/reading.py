@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -170,8 +171,8 @@ class IndexReader:
             rows: Rows to choose from; None is all.
             k: Most rows wanted; fewer come back where there are not as many.
             exact: Compare every vector. Else selections of 250,000 rows and more are answered by
-                way of inverted files where `compact` has made some: ten times faster, and a row
-                may be missed (README, "Design"). Scores are exact either way.
+                way of inverted files where `compact` has made some: several times faster, and a
+                row may be missed (README, "Design"). Scores are exact either way.
 
         Returns:
             (row, score): cosine with the stored vector, in [-1, 1].
@@ -230,10 +231,10 @@ class IndexReader:
 
     def _runs(self, rows: npt.NDArray[np.int64] | RowRuns | None) -> RowRuns:
         """Rows as a caller names them; None is all of the newest state."""
+        self._follow()
         if rows is None:
-            self._follow()
             return self._view.live
-        return rows if isinstance(rows, RowRuns) else as_runs(np.asarray(rows, dtype=np.int64))
+        return rows if isinstance(rows, RowRuns) else as_runs(rows)
 
     def fetch(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> list[tuple[Chip, Scene]]:
         """Chips and scenes of rows, in their order.
@@ -260,7 +261,7 @@ class IndexReader:
         ascending, back = np.unique(wanted, return_inverse=True)
         with self._catalog.snapshot(), self._files_there():
             parts = [
-                unit_fp32(segment.vectors.codes[positions.rows()])
+                unit_fp32(segment.vectors.take(positions))
                 for segment, positions in self._view.split(RowRuns.of(ascending))
             ]
         parts.append(np.empty((0, self.encoder.dim), dtype=np.float32))
@@ -286,7 +287,8 @@ class IndexReader:
             IndexCorruptError: It is missing.
         """
         try:
-            yield
+            with saying_where(self.path, "read", but=FileNotFoundError):
+                yield
         except FileNotFoundError as error:
             if self._catalog.generation() != self._view.generation:
                 raise GeorclipError(
@@ -294,6 +296,11 @@ class IndexReader:
                     "ask again"
                 ) from error
             raise missing(error.filename) from error
+
+    def _let_go(self) -> None:
+        """Let threads and mapped files go."""
+        self._scanner.close()
+        self._view = replace(self._view, segments=())
 
     def _follow(self) -> None:
         """Open the newest state where it is not the one at hand."""

@@ -65,6 +65,8 @@ class RowRuns:
 
     def between(self, first: int, end: int) -> RowRuns:
         """Those in [first, end), counted from `first`."""
+        if end <= first:
+            return RowRuns.span(0, 0)
         low = int(np.searchsorted(self.edges[:, 1], first, side="right"))
         high = int(np.searchsorted(self.edges[:, 0], end, side="left"))
         return RowRuns(np.clip(self.edges[low:high], first, end) - first)
@@ -79,11 +81,14 @@ class RowRuns:
         Args:
             gone: int64, (n,), ascending, each once.
         """
-        low, high = self.edges[:, 0], self.edges[:, 1]
-        if not (np.searchsorted(gone, low) < np.searchsorted(gone, high)).any():
+        starts, ends = self.edges[:, 0], self.edges[:, 1]
+        inside = gone[np.searchsorted(starts, gone, "right") > np.searchsorted(ends, gone, "right")]
+        if len(inside) == 0:
             return self
-        rows = self.rows()
-        return RowRuns.of(rows[~np.isin(rows, gone, assume_unique=True)])
+        # A run is left off before each, and taken up behind it: both lists in order pair up.
+        starts = np.sort(np.concatenate([starts, inside + 1]))
+        ends = np.sort(np.concatenate([ends, inside]))
+        return RowRuns(np.stack([starts, ends], axis=1)[starts < ends])
 
     def where(self, kept: npt.NDArray[np.bool_]) -> RowRuns:
         """Those of the numbers, in order, for which `kept`, bool (n,), says so."""

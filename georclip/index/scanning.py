@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.index.runs import RowRuns
-from georclip.index.segments import LISTED_ROWS, Segment
+from georclip.index.segments import LEAST_LISTED, LISTED_ROWS, Segment
 from georclip.index.vectors import one_thread
 
 Part = tuple[Segment, RowRuns]
@@ -20,8 +20,6 @@ Part = tuple[Segment, RowRuns]
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 """Rows of the index, int64 (n,), and their exact scores, float32 (n,)."""
 
-_LISTED_SHARE = 16_384
-"""Rows of one segment from which on its inverted file is faster than a scan."""
 _LEAST_SCORED = 400
 """Candidates from lists that are scored exactly, over all segments, at least."""
 _SCORED_PER_HIT = 20
@@ -77,12 +75,12 @@ class Scanner:
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
-        self._threads = min(os.cpu_count() or 1, _MOST_THREADS)
+        self._threads = min(_cores(), _MOST_THREADS)
 
     def best(
         self, parts: Sequence[Part], query: npt.NDArray[np.float32], k: int, *, exact: bool
     ) -> Found:
-        """The k best rows, and all that score as high as the k-th.
+        """The k best rows, and all that score as high as the k-th, where every vector is compared.
 
         Args:
             parts: What to choose from.
@@ -109,6 +107,9 @@ class Scanner:
         found = [look.settled(query, floor) for look in looks]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in found)])
         scores = np.concatenate([np.empty(0, dtype=np.float32), *(s for _, s in found)])
+        if floor > -math.inf and scores.min() == np.partition(scores, len(scores) - k)[-k]:
+            # All candidates score alike, and so may others: only a look at all can order them.
+            return self.best(parts, query, k, exact=True)
         return rows, scores
 
     def close(self) -> None:
@@ -129,6 +130,13 @@ class Scanner:
         return [work(bundles[0]), *(other.result() for other in others)]
 
 
+def _cores() -> int:
+    """Processors that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _floor(looks: Sequence[_Look], most: int) -> float:
     """The least estimate of the `most` best over all segments."""
     estimates = [look.scores for look in looks if look.task.by_lists]
@@ -143,7 +151,7 @@ def _bundles(parts: Sequence[Part], *, share: int, by_lists: bool) -> list[list[
     bundles: list[list[_Task]] = [[]]
     room = share
     for segment, positions in parts:
-        listed = by_lists and len(positions) >= _LISTED_SHARE and segment.inverted is not None
+        listed = by_lists and len(positions) >= LEAST_LISTED and segment.inverted is not None
         left = positions
         while len(left):
             piece, left = (left, RowRuns.span(0, 0)) if listed else left.cut(room)

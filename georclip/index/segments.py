@@ -27,6 +27,8 @@ INVERTED_FILE = "inverted.faiss"
 
 LISTED_ROWS = 250_000
 """Rows of an index from which on inverted files pay; below, every vector is compared."""
+LEAST_LISTED = 16_384
+"""Rows of one segment from which on its inverted file is quicker than a scan."""
 
 _SEGMENT_BYTES = 128 << 20
 """Vectors of one segment, at most: writing one holds them in memory."""
@@ -136,7 +138,7 @@ def write_segment(
     vectors = folder / VECTORS_FILE
     write_vectors(vectors, source.vectors.pieces(order), dim)
     written = [vectors, *write_columns(folder, source.bounds[order], source.scenes[order])]
-    if with_lists:
+    if with_lists and len(order) >= LEAST_LISTED:
         written.append(folder / INVERTED_FILE)
         write_inverted(written[-1], source.vectors, order)
     for path in written:

@@ -124,7 +124,7 @@ class IndexStore(IndexReader):
 
     def close(self) -> None:
         """Let go of files and lock. Safe to call twice."""
-        self._scanner.close()
+        self._let_go()
         self._catalog.close()
         if self._lock is not None:
             self._lock.release()

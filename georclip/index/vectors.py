@@ -111,8 +111,12 @@ class VectorSegment:
 
     def open(self) -> None:
         """Map the file now, so that threads find it mapped."""
-        assert self._index is not None
-        assert self._stored is not None
+        self._stored.address(0)
+
+    def take(self, positions: RowRuns) -> npt.NDArray[np.float16]:
+        """Stored vectors at some positions, float16, (n, dim)."""
+        self._stored.announce(positions)
+        return np.asarray(self._stored.codes[positions.rows()])
 
     def best(
         self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
@@ -192,9 +196,9 @@ class VectorSegment:
 
     @cached_property
     def _stored(self) -> StoredVectors:
-        assert self._index is not None  # which has checked what the file holds
+        index = self._index  # which has checked what the file holds
         try:
-            return StoredVectors(self._path, count=self._count, dim=self._dim)
+            return StoredVectors(self._path, count=index.ntotal, dim=index.d)
         except ValueError as error:
             raise _damaged(self._path, str(error)) from error
 
@@ -231,7 +235,7 @@ class InvertedFile:
 
     def open(self) -> None:
         """Map the file now, so that threads find it mapped."""
-        assert self._index is not None
+        self._index.is_trained  # noqa: B018 - maps it
 
     def candidates(
         self, query: npt.NDArray[np.float32], positions: RowRuns, k: int
@@ -247,7 +251,7 @@ class InvertedFile:
             k: At least 1.
 
         Returns:
-            int64, (n,), at least min(k, count) of them, and estimates of scores, float32, (n,).
+            int64, (n,), at least k of them or all, and estimates of scores, float32, (n,).
 
         Raises:
             IndexCorruptError: The file is damaged or holds something else.
@@ -259,17 +263,41 @@ class InvertedFile:
         probes = max(1, round(index.nlist * _PROBED_SHARE))
         while True:
             parameters = _faiss.IVFRaBitQSearchParameters(nprobe=probes, sel=chosen)
-            estimates, found = index.search(query[None], asked, params=parameters)
-            there = found[0] >= 0
-            if there.all() or probes >= index.nlist:
-                return found[0][there], estimates[0][there]
+            try:
+                estimates, found = index.search(query[None], asked, params=parameters)
+            except RuntimeError as error:
+                raise _damaged(self._path, "FAISS cannot search it") from error
+            if (found[0] >= 0).all():
+                self._check_found(found[0])
+                return found[0], estimates[0]
+            if probes >= index.nlist:  # every list was looked into, and all rows are in lists
+                raise _damaged(self._path, "its lists lack rows")
             probes = min(2 * probes, index.nlist)
 
     @cached_property
     def _index(self) -> Any:  # noqa: ANN401 - an index as FAISS has it
         index = _read(self._path, _faiss.IO_FLAG_MMAP_IFC)
         _check(self._path, index, faiss.IndexIVFRaBitQ, self._count, self._dim)
+        centres = faiss.downcast_index(index.quantizer)
+        if type(centres) is not faiss.IndexFlatIP or index.nlist < 1:
+            raise _damaged(self._path, "its centres are no flat index")
+        _check(self._path, centres, faiss.IndexFlatIP, index.nlist, self._dim)
+        if not np.isfinite(centres.reconstruct_n(0, index.nlist)).all():
+            raise _damaged(self._path, "a centre is not finite")
+        expected = _faiss.RaBitQuantizer(self._dim, faiss.METRIC_INNER_PRODUCT, _CODE_BITS)
+        if index.code_size != expected.code_size or index.rabitq.nb_bits != _CODE_BITS:
+            raise _damaged(self._path, "its codes are of another size")
+        lists = index.invlists
+        if lists.nlist != index.nlist or lists.code_size != index.code_size:
+            raise _damaged(self._path, "its lists are not those of its centres")
+        if sum(lists.list_size(number) for number in range(index.nlist)) != self._count:
+            raise _damaged(self._path, "its lists do not hold every vector")
         return index
+
+    def _check_found(self, positions: npt.NDArray[np.int64]) -> None:
+        """Ids are what the file says: see that they are positions, each once."""
+        if positions.max() >= self._count or len(np.unique(positions)) != len(positions):
+            raise _damaged(self._path, "its lists name rows that are not there, or one twice")
 
 
 def write_inverted(path: Path, stored: JoinedVectors, order: npt.NDArray[np.int64]) -> None:
@@ -284,7 +312,7 @@ def write_inverted(path: Path, stored: JoinedVectors, order: npt.NDArray[np.int6
         stored: Vectors.
         order: Positions in `stored`, as the segment has them.
     """
-    lists = max(1, round(2 * math.sqrt(len(order))))
+    lists = min(len(order), round(2 * math.sqrt(len(order))))
     index = _faiss.IndexIVFRaBitQ(
         faiss.IndexFlatIP(stored.dim),
         stored.dim,
@@ -323,8 +351,7 @@ def _selector(positions: RowRuns, count: int) -> Any:  # noqa: ANN401 - FAISS's 
 
 
 def _read(path: Path, flags: int) -> Any:  # noqa: ANN401 - an index as FAISS has it
-    if not path.exists():
-        raise FileNotFoundError(2, "No such file", str(path))
+    path.open("rb").close()  # FAISS does not say why a file cannot be opened
     try:
         return faiss.read_index(str(path), flags)
     except (RuntimeError, MemoryError) as error:  # a damaged length asks for any memory

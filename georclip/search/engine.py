@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,8 @@ log = logging.getLogger("georclip")
 Vector = npt.NDArray[np.float32]
 _TOGETHER = 16
 """From this many questions on one product over all rows is quicker than a search for each."""
+_AT_ONCE = 1_024
+"""Questions answered from one state of the index, while a writer's commit waits."""
 _NAMED_WORDS = 20
 """Most unknown words of many questions that are named."""
 
@@ -107,19 +109,26 @@ def _rank(
     store: IndexStore, vectors: Mapping[str, Vector], query: Query, *, exact: bool
 ) -> tuple[dict[str, tuple[Hit, ...]], int]:
     """Hits of each sentence among the rows that pass a question's filters, and how many pass."""
-    if not vectors:
-        return {}, 0
-    with store.snapshot():  # a commit between these questions would move rows
-        selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
-        found: list[list[tuple[int, float]]] = [[] for _ in vectors]
-        if len(selection):
-            many = np.stack(list(vectors.values()))
-            found = _top_many(store, many, selection.runs, query.k, exact=exact)
-        rows = list(dict.fromkeys(row for best in found for row, _ in best))
-        places = dict(zip(rows, store.fetch(rows), strict=True))
-    _tell_undated(selection.undated_scenes_left_out)
-    hits = {text: _hits(best, places) for text, best in zip(vectors, found, strict=True)}
-    return hits, len(selection)
+    hits: dict[str, tuple[Hit, ...]] = {}
+    considered = left_out = 0
+    for texts in _groups(list(vectors), _AT_ONCE):
+        many = np.stack([vectors[text] for text in texts])
+        with store.snapshot():  # a commit between these steps would move rows: it waits
+            selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
+            found: list[list[tuple[int, float]]] = [[] for _ in texts]
+            if len(selection):
+                found = _top_many(store, many, selection.runs, query.k, exact=exact)
+            rows = list(dict.fromkeys(row for best in found for row, _ in best))
+            places = dict(zip(rows, store.fetch(rows), strict=True))
+        hits |= {text: _hits(best, places) for text, best in zip(texts, found, strict=True)}
+        considered, left_out = len(selection), selection.undated_scenes_left_out
+    _tell_undated(left_out)
+    return hits, considered
+
+
+def _groups(texts: list[str], most: int) -> Iterator[list[str]]:
+    for start in range(0, len(texts), most):
+        yield texts[start : start + most]
 
 
 def _top_many(

@@ -22,14 +22,14 @@ def why_nothing(store: IndexStore, query: Query) -> str:
     if info.bounds is None or not info.chip_count:
         return "The index holds no chips: add scenes with `georclip index`."
     reasons = []
-    if query.scenes is not None and not len(store.select(scenes=query.scenes).rows):
+    if query.scenes is not None and not len(store.select(scenes=query.scenes)):
         reasons.append(
             f"no scene is called {query.scenes!r}; `georclip list` names the scenes, and globs "
             "such as '*part*' work"
         )
-    if query.dates is not None and not len(store.select(dates=query.dates).rows):
+    if query.dates is not None and not len(store.select(dates=query.dates)):
         reasons.append(f"no scene was taken {_within(query.dates)}; {_times(info)}")
-    if query.aoi is not None and not len(store.select(aoi=query.aoi).rows):
+    if query.aoi is not None and not len(store.select(aoi=query.aoi)):
         covered = ",".join(f"{side:.4f}" for side in info.bounds)
         reasons.append(f"no chip lies in the area asked for; the index covers {covered}")
     if not reasons:

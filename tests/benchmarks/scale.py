@@ -13,6 +13,7 @@ keeps; equal scores count as equal. `--embedded` names a .npz of the starter's o
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -108,11 +109,14 @@ def main() -> None:
 
 def fill(folder: Path, rows: int, vectors: ClusteredVectors | JitteredVectors) -> None:
     """Make the index, and say what a scene costs as it grows."""
-    with create(folder, vectors(0).shape[1]) as store:
+    making = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(making, ignore_errors=True)
+    with create(making, vectors(0).shape[1]) as store:
         walls = grow(store, range(rows // SCENE_CHIPS), vectors)
         started = time.perf_counter()
         store.compact()
         compacted_s = time.perf_counter() - started
+    making.rename(folder)
     ends = min(10, len(walls))
     first, last = statistics.median(walls[:ends]), statistics.median(walls[-ends:])
     print(f"{len(walls)} scenes of {SCENE_CHIPS} chips added: the first {ends} took {first:.3f} s")
