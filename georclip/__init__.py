@@ -49,6 +49,11 @@ __all__ = [
 _LAZY = frozenset({"Index", "SearchResult", "create_index", "open_index"})
 
 
+def __dir__() -> list[str]:
+    """What is public, loaded or not."""
+    return sorted(__all__)
+
+
 def __getattr__(name: str) -> object:
     """Load the API on first use, so that `import georclip` stays quick."""
     if name in _LAZY:

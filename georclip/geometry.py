@@ -56,7 +56,8 @@ def parse_bbox(values: Sequence[str] | Sequence[float] | str) -> BBox:
         raise QueryError(f"bbox {shown!r} holds a value that is not finite: give four numbers")
     if max(abs(south), abs(north)) > 90:
         raise QueryError(
-            f"bbox {shown!r} has a latitude beyond 90 degrees: the order is west,south,east,north"
+            f"bbox {shown!r} has a latitude beyond 90 degrees: "
+            "the order is west,south,east,north, in degrees and not in metres"
         )
     if max(abs(west), abs(east)) > 180:
         raise QueryError(

@@ -50,7 +50,7 @@ def world(tmp_path_factory):
                     "--chip-size", "128px")  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    told = r"chips/s; reading [\d,]+, encoding [\d,]+, writing [\d,]+: \w+ is the limit\)"
+    told = r"chips/s; the limit was \w+ \(.*reading [\d,]+, encoding [\d,]+, writing [\d,]+\)"
     assert re.search(told, done.stderr)
     return folder
 
@@ -229,6 +229,22 @@ def test_dry_run_writes_nothing(world, tmp_path):
     assert done.returncode == 0, done.stderr
     assert "25 chips" in done.stdout
     assert not (tmp_path / "i").exists()
+
+
+def test_a_dry_run_knows_what_is_there_already(world):
+    again = ("index", world / "south.tif", "-i", world / "index", "--dry-run")
+    done = georclip(*again)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "south.tif\tunchanged"
+    assert done.stdout.splitlines()[1].startswith("0 scenes\t0 chips\t0 B\t")
+    assert "unchanged" not in georclip(*again, "--chip-size", "112px").stdout
+
+
+def test_a_dash_is_stdout(world, tmp_path):
+    done = georclip("search", "harbor", "-i", world / "index", "-o", "-", "-f", "csv")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("rank,")
+    assert not Path("-").exists()
 
 
 # --- bad input -----------------------------------------------------------------------------------

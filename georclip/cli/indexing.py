@@ -14,6 +14,7 @@ from georclip.api import Index, create_index, open_index
 from georclip.cli.progress import ChipProgress, byte_count, counted, duration
 from georclip.errors import EncoderMismatchError, SceneError
 from georclip.index.making import is_index
+from georclip.index.store import IndexStore, plan_fingerprint
 from georclip.indexing import estimate
 from georclip.scene_report import SceneReport
 from georclip.scenes.access import Access
@@ -21,13 +22,14 @@ from georclip.scenes.chips import resolve_plan
 from georclip.scenes.dates import parse_moment
 from georclip.scenes.scene import open_scene
 from georclip.scenes.sources import FoundScenes, find_scenes
-from georclip.values import ChipPlan, SizeUnit
+from georclip.values import ChipPlan, Scene, SizeUnit
 
 if TYPE_CHECKING:
     from datetime import datetime
     from typing import Literal
 
     from georclip.encoders.base import Encoder
+    from georclip.scenes.chips import ResolvedPlan
 
 log = logging.getLogger("georclip")
 
@@ -131,7 +133,9 @@ def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> li
     _acquired(request.acquired)  # wrong usage is told before the wait for an encoder
     encoder, plan = _encoder_and_plan(request)
     spec = encoder.spec
-    plans = []
+    plans: list[ResolvedPlan] = []
+    there = is_index(request.index_path)
+    here = IndexStore.open(request.index_path, writable=False) if there else None
     for uri in uris:
         try:
             scene = open_scene(uri, bands=request.bands, stretch=stretch, access=access)
@@ -139,6 +143,9 @@ def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> li
         except SceneError as error:
             click.echo(f"Error: {error}", err=True)
             refused.append(str(error))
+            continue
+        if here is not None and _is_there(here, scene, plan):
+            click.echo(f"{scene.name}\tunchanged")
             continue
         for note in resolved.notes:
             log.info("%s: %s", scene.name, note)
@@ -150,7 +157,15 @@ def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> li
         f"{byte_count(total.index_bytes)}\t"
         f"about {duration(total.seconds)} with {spec.name} on {encoder.device}"
     )
+    if here is not None:
+        here.close()
     return refused
+
+
+def _is_there(store: IndexStore, scene: Scene, plan: ChipPlan) -> bool:
+    """Whether indexing a scene would encode nothing."""
+    status = store.scene_status(scene, plan_fingerprint(plan, scene.rendering))
+    return status not in ("new", "changed")
 
 
 def _open(request: IndexRequest) -> Index:
@@ -267,7 +282,7 @@ def _line(report: SceneReport) -> str:
         for count, reason in (
             (skipped.low_valid, "with too few valid pixels"),
             (skipped.blank, "blank"),
-            (skipped.saturated, "saturated"),
+            (skipped.saturated, "largely pure white or black"),
         )
         if count
     ]
@@ -285,4 +300,4 @@ def _speed(report: SceneReport) -> str:
         return ""
     rate = report.encoded / max(report.elapsed_s, 1e-6)
     parts = ", ".join(f"{part} {speed:,.0f}" for part, speed in report.rates.items())
-    return f" ({rate:,.0f} chips/s; {parts}: {report.limit} is the limit)"
+    return f", {rate:,.0f} chips/s; the limit was {report.limit} (chips/s of each part: {parts})"

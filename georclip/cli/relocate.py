@@ -26,3 +26,5 @@ def relocate(old: str, new: str, index_path: Path) -> None:
     with open_index(index_path) as index:
         count = index.relocate(old, new)
     click.echo(f"{counted(count, 'scene')} now at {new}", err=True)
+    if "://" not in new and not Path(new).exists():
+        click.echo(f"Nothing lies at {new} yet: answers name it all the same", err=True)

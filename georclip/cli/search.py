@@ -89,7 +89,13 @@ class Filters(TypedDict):
     type=click.Choice(FORMATS),
     help="Format.  [default: the suffix of -o, or geojson]",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write here.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write here ('-': stdout).",
+)
 @overwrite_option
 def search(
     words: tuple[str, ...],
@@ -124,6 +130,7 @@ def search(
     from georclip.export.writing import check_output, dumps_hits, write_hits
 
     text = _one_text(words, queries)
+    output = None if output == Path("-") else output
     check_output(output, output_format, overwrite=overwrite)
     filters = Filters(bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k, exact=exact)
     questions = None if queries is None else _read(queries)

@@ -52,7 +52,7 @@ def build_query(
     """
     term = _wanted(text)
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
-        raise QueryError(f"-k {k} asks for no hits: give a whole number, 1 or more")
+        raise QueryError(f"-k {k!r} is no number of hits: give a whole number, 1 or more")
     if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
         raise QueryError(f"a confidence of {min_confidence} does not exist: give 0 to 1")
     if scenes is not None and not scenes.strip():
@@ -83,6 +83,8 @@ def with_text(query: Query, text: str) -> Query:
 
 def _wanted(text: str | None) -> Term:
     """What is looked for."""
+    if text is not None and not isinstance(text, str):
+        raise QueryError(f"a question is a sentence, not {type(text).__name__}: ask {str(text)!r}")
     if text is None or not text.strip():
         raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
     term = parse_term(text)
