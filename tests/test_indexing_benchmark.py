@@ -11,7 +11,7 @@ from tests.helpers_clip import TINY, register
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.mark.parametrize("model", [TINY, "starter"])
+@pytest.mark.parametrize("model", [TINY, f"{TINY}-int8", "starter"])
 def test_the_whole_stands_beside_its_parts(model, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("GEORCLIP_CACHE", str(tmp_path / "cache"))
     register(tmp_path)

@@ -2,11 +2,12 @@
 
     python -m tests.benchmarks.indexing [--side 10000] [--repeats 3] [--plain-chips 256]
 
-A made RGB scene (seeded, tiles of 512 px, deflate) is indexed with a ViT-B-32 of random weights and
-with the starter, in chips of the tower's own size that overlap by a quarter. Beside the whole of
-`Index.add` (opening, reading, encoding, writing, commit; models are loaded and towers exported
-before) stand the bare tower on batches that are ready, reading alone, and, for the ViT, a plain
-loop: one window read, open_clip's preprocessing, torch in float32, on the first chips of the scene.
+A made RGB scene (seeded, tiles of 512 px, deflate) is indexed with a ViT-B-32 of random weights,
+with the same in 8 bits, and with the starter, in chips of the tower's own size that overlap by a
+quarter. Beside the whole of `Index.add` (opening, reading, encoding, writing, commit; models are
+loaded and towers exported before) stand the bare tower on batches that are ready, reading alone,
+and, for the ViT, a plain loop: one window read, open_clip's preprocessing, torch in float32, on the
+first chips of the scene.
 The whole cannot be faster than 1 / (1 / tower + 1 / reading) where both need the same cores.
 """
 
@@ -31,11 +32,14 @@ from rasterio.windows import Window
 
 from georclip.api import Index, create_index
 from georclip.encoders.bundle import read_bundle
-from georclip.encoders.clip import architecture_size, build_model
+from georclip.encoders.clip import OpenClipEncoder, architecture_size, build_model
+from georclip.encoders.exporting import export_towers, text_of
+from georclip.encoders.image_export import image_of
 from georclip.encoders.image_store import find_image_tower
 from georclip.encoders.image_tower import IMAGE_BATCH, ImageTower
-from georclip.encoders.loading import STARTER_FOLDER
+from georclip.encoders.loading import STARTER_FOLDER, load_encoder
 from georclip.encoders.preprocessing import CLIP_MEAN, CLIP_STD
+from georclip.encoders.quantising import quantise_bundle
 from georclip.encoders.runtime import RuntimeEncoder
 from georclip.encoders.saving import write_weights
 from georclip.scene_report import SceneReport
@@ -48,6 +52,8 @@ from tests.benchmarks.memory import draw
 
 LAYOUT = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate"}
 ARCHITECTURE = "ViT-B-32"
+INT8 = "-int8"
+"""Behind an architecture: its image tower rounded to 8 bits."""
 OVERLAP = 0.25
 MEMORY_BYTES = 1_000_000_000
 PLAIN_BATCH = 16
@@ -83,7 +89,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=10_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--plain-chips", type=int, default=256)
-    parser.add_argument("--models", default=f"{ARCHITECTURE},starter")
+    parser.add_argument("--models", default=f"{ARCHITECTURE},{ARCHITECTURE}{INT8},starter")
     asked = parser.parse_args()
     print_machine()
     with tempfile.TemporaryDirectory() as made:
@@ -106,16 +112,23 @@ def measure(folder: Path, scene: Path, model: str, repeats: int, plain_chips: in
         repeats: How often.
         plain_chips: Chips for the plain loop, which only open_clip's architectures have.
     """
-    weights = None if model == "starter" else random_weights(folder / f"{model}.safetensors", model)
+    architecture = model.removesuffix(INT8)
+    weights = None
+    if model != "starter":
+        weights = random_weights(folder / f"{architecture}.safetensors", architecture)
+    if weights is not None and model != architecture:
+        weights = rounded(weights, scene, architecture, folder / model)
     found = []
     for number in range(repeats):
-        with _index(folder / f"{model}-{number}", model, weights) as index:
+        with _index(folder / f"{model}-{number}", architecture, weights) as index:
             tower = _tower(index)
             found.append(
                 Rates(
                     tower=tower_rate(tower, index.encoder_spec),
                     reading=reading_rate(scene, index),
-                    plain=None if weights is None else plain_rate(scene, index, model, plain_chips),
+                    plain=None
+                    if weights is None
+                    else plain_rate(scene, index, architecture, plain_chips),
                     whole=(report := _timed_add(index, scene)).encoded / report.elapsed_s,
                     report=report,
                 )
@@ -137,6 +150,22 @@ def random_weights(path: Path, architecture: str) -> Path:
     )  # fmt: skip
     write_weights(path, model.state_dict(), spec)
     return path
+
+
+def rounded(weights: Path, scene: Path, architecture: str, folder: Path) -> Path:
+    """Towers with these weights, the image tower in 8 bits, calibrated on chips of the scene."""
+    if folder.exists():
+        return folder
+    encoder = load_encoder("auto", weights=str(weights), device="cpu")
+    assert isinstance(encoder, OpenClipEncoder)
+    exported = folder.with_name(f"{folder.name}.exported")
+    export_towers(image_of(encoder), text_of(encoder), encoder.spec, exported)
+    side = encoder.spec.image_size_px
+    with rasterio.open(scene) as dataset:
+        pixels = dataset.read((1, 2, 3), window=Window(0, 0, 8 * side, 8 * side))
+    chips = pixels.reshape(3, 8, side, 8, side).transpose(1, 3, 0, 2, 4).reshape(64, 3, side, side)
+    quantise_bundle(exported, chips, folder)
+    return folder
 
 
 def tower_rate(tower: ImageTower, spec: EncoderSpec, *, batches: int = 32) -> float:
