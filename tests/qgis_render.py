@@ -15,6 +15,9 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from qgis.core import (
     QgsApplication,
+    QgsExpression,
+    QgsExpressionContext,
+    QgsExpressionContextUtils,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
@@ -74,6 +77,19 @@ def open_project(job: dict) -> dict:
     return told
 
 
+def label_texts(layer: QgsVectorLayer, label: str) -> list:
+    """What QGIS makes of an expression on each feature; None where it makes nothing of it."""
+    expression, context = QgsExpression(label), QgsExpressionContext()
+    context.appendScopes(QgsExpressionContextUtils.globalProjectLayerScopes(layer))
+    expression.prepare(context)
+    texts = []
+    for feature in layer.getFeatures():
+        context.setFeature(feature)
+        value = expression.evaluate(context)
+        texts.append(None if expression.hasEvalError() else str(value))
+    return texts
+
+
 def about_vector(layer: QgsVectorLayer) -> dict:
     renderer = layer.renderer()
     graduated = renderer.type() == "graduatedSymbol"
@@ -94,6 +110,7 @@ def about_vector(layer: QgsVectorLayer) -> dict:
         "styled": sum(counts) >= len(scores) if graduated else False,
         "labels": layer.labelsEnabled(),
         "label_field": settings.fieldName if settings else "",
+        "label_texts": label_texts(layer, settings.fieldName) if settings else [],
         "label_size": text.size() if text else 0,
         "label_buffer": buffer.enabled() if buffer else False,
         "fields": [field.name() for field in layer.fields()],

@@ -24,7 +24,7 @@ from rasterio.enums import ColorInterp
 from rasterio.warp import transform_geom
 from shapely.geometry import box, mapping, shape
 
-from georclip.export import read_hits, write_hits
+from georclip.export import as_batch, read_hits, write_hits
 from georclip.export.rasters import source_of
 from georclip.values import Hit, Rendering, Scene, Window
 from tests.helpers_hits import FIJI, PLAIN, make_hit, make_result, make_scene, some_hits
@@ -142,7 +142,19 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Opened:
     moving = draw_scene(folder / "a" / "scenes" / "sea.tif", (20, 60, 200))
     write_hits(make_result(hits_on(moving, (0, 0))), folder / "a" / "moved.qgz")
     (folder / "a").rename(folder / "b")
-    files = ("package.gpkg", "empty_package.gpkg", "empty.qgz", "sea.qgz", "wide.qgz", "scaled.qgz")
+    two = as_batch([make_result(hits_on(blue, (0, 0)), text=text) for text in ("ships", "rails")])
+    write_hits(two, folder / "two_package.gpkg")
+    write_hits(two, folder / "two.qgz")
+    files = (
+        "two_package.gpkg",
+        "two.qgz",
+        "package.gpkg",
+        "empty_package.gpkg",
+        "empty.qgz",
+        "sea.qgz",
+        "wide.qgz",
+        "scaled.qgz",
+    )
     paths = [*(folder / file for file in files), folder / "b" / "moved.qgz"]
     jobs = [
         {"path": str(path), "layer": "hits", "png": str(folder / f"{path.stem}.png")}
@@ -159,7 +171,16 @@ def test_qgis_styles_a_geopackage_by_itself(opened: Opened) -> None:
     assert (hits["features"], hits["crs"]) == (3, "EPSG:4326")
     assert (hits["renderer"], hits["attribute"]) == ("graduatedSymbol", "score")
     assert hits["styled"], "every hit lies in a class"
-    assert hits["labels"] and hits["label_field"] == "rank" and hits["label_buffer"]
+    assert (
+        hits["labels"] and sorted(hits["label_texts"]) == ["1", "2", "3"] and hits["label_buffer"]
+    )
+
+
+@pytest.mark.parametrize("name", ["two_package", "two"])
+def test_hits_of_several_questions_say_which_they_answer(name: str, opened: Opened) -> None:
+    hits = opened.told[name]["hits"]
+    assert (hits["features"], hits["styled"], hits["labels"]) == (2, True, True)
+    assert sorted(hits["label_texts"]) == ["1 rails", "1 ships"]
 
 
 @pytest.mark.parametrize("name", ["empty_package", "empty"])

@@ -19,7 +19,7 @@ import pyogrio
 from georclip.errors import ExportError
 from georclip.export.geodataframe import to_geodataframe
 from georclip.export.records import Hits, as_hits
-from georclip.export.style import hits_qml
+from georclip.export.style import QUESTION_LABEL, RANK_LABEL, hits_qml
 from georclip.values import SearchResult
 
 LAYER = "hits"
@@ -42,8 +42,13 @@ def write_geopackage(result: SearchResult | Hits, path: Path) -> None:
         if value
     }
     write_layer(to_geodataframe(hits), path, LAYER, metadata=metadata)
-    qml = hits_qml([record.score for record in hits.records])
+    qml = hits_qml([record.score for record in hits.records], label=label_of(hits))
     write_styles({LAYER: ("georclip hits", qml)}, path)
+
+
+def label_of(hits: Hits) -> str:
+    """QGIS's expression for what is written on each hit."""
+    return QUESTION_LABEL if hits.answers_many else RANK_LABEL
 
 
 def write_layer(

@@ -12,7 +12,7 @@ from pyproj import CRS, Transformer
 from pyproj.exceptions import ProjError
 
 from georclip.export.files import check_target, replacing
-from georclip.export.geopackage import write_geopackage
+from georclip.export.geopackage import label_of, write_geopackage
 from georclip.export.qgs import ProjectView, project_xml
 from georclip.export.rasters import RasterLayer, raster_layers
 from georclip.export.records import Hits, as_hits
@@ -60,7 +60,12 @@ def write_project(
     title = f"georclip: {asked}" if asked else "georclip hits"
     scores = [record.score for record in hits.records]
     document = project_xml(
-        title=title, package=package.name, scores=scores, rasters=rasters, view=view
+        title=title,
+        package=package.name,
+        scores=scores,
+        label=label_of(hits),
+        rasters=rasters,
+        view=view,
     )
     with (
         replacing(package, overwrite=overwrite) as package_draft,

@@ -40,6 +40,7 @@ def project_xml(
     title: str,
     package: str,
     scores: Sequence[float],
+    label: str,
     rasters: Sequence[RasterLayer],
     view: ProjectView,
 ) -> str:
@@ -49,6 +50,7 @@ def project_xml(
         title: Shown in the window's title.
         package: File name of the GeoPackage beside the project.
         scores: Of all hits, for the style.
+        label: QGIS's expression for what is written on a hit.
         rasters: The scenes, uppermost first.
         view: CRS and bounds.
 
@@ -63,7 +65,7 @@ def project_xml(
     root.append(_tree(ids, names))
     root.append(_canvas(view))
     layers = ET.SubElement(root, "projectlayers")
-    layers.append(_hits_layer(ids[0], package, scores))
+    layers.append(_hits_layer(ids[0], package, scores, label))
     for identifier, raster in zip(ids[1:], rasters, strict=True):
         layers.append(_raster_layer(identifier, raster))
     order = ET.SubElement(root, "layerorder")
@@ -139,12 +141,12 @@ def _layer(identifier: str, name: str, source: str, provider: str, kind: str) ->
     return element
 
 
-def _hits_layer(identifier: str, package: str, scores: Sequence[float]) -> ET.Element:
+def _hits_layer(identifier: str, package: str, scores: Sequence[float], label: str) -> ET.Element:
     source = f"./{package}|layername={LAYER}"
     element = _layer(identifier, LAYER, source, "ogr", "vector")
     element.append(_crs("srs", "EPSG:4326"))
     element.append(renderer(scores))
-    element.append(labeling())
+    element.append(labeling(label))
     return element
 
 

@@ -1,5 +1,7 @@
 """How hits look in QGIS: outlines graduated by score over a dark casing, labelled by rank.
 
+Hits of several questions carry their question beside the rank.
+
 Elements follow what QGIS 3.22 writes; they go into a GeoPackage (QML) and into a project.
 """
 
@@ -25,16 +27,22 @@ _CASING_MM = 0.6
 _LABEL_CORNER = "closest_point(boundary($geometry), make_point(x_min($geometry), y_max($geometry)))"
 
 
-def hits_qml(scores: Sequence[float]) -> str:
+RANK_LABEL = '"rank"'
+QUESTION_LABEL = '"rank" || \' \' || "query"'
+"""Where hits answer several questions, each of which has a rank 1."""
+
+
+def hits_qml(scores: Sequence[float], *, label: str) -> str:
     """Write the style of a layer of hits.
 
     Args:
         scores: Of all hits; their range is what the colours cover.
+        label: QGIS's expression for what is written on a hit.
 
     Returns:
         A QML document.
     """
-    return _document(renderer(scores), labeling())
+    return _document(renderer(scores), labeling(label))
 
 
 def outline_qml(*, colour: str, width_mm: float) -> str:
@@ -133,13 +141,13 @@ def _add_options(layer: ET.Element, options: Mapping[str, str]) -> None:
         ET.SubElement(layer, "prop", {"k": name, "v": value})
 
 
-def labeling() -> ET.Element:
-    """Label hits with their rank, inside the upper left corner; better ones have precedence."""
+def labeling(label: str) -> ET.Element:
+    """Label hits inside the upper left corner; better ones have precedence."""
     element = ET.Element("labeling", {"type": "simple"})
     settings = ET.SubElement(element, "settings", {"calloutType": "simple"})
     text = {
-        "fieldName": "rank",
-        "isExpression": "0",
+        "fieldName": label,
+        "isExpression": "1",
         "fontFamily": "DejaVu Sans",
         "namedStyle": "Bold",
         "fontWeight": "75",
