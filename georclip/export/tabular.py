@@ -10,7 +10,15 @@ from typing import Literal
 
 import shapely
 
-from georclip.export.records import HitRecord, Hits, as_hits, format_time, properties
+from georclip.export.records import (
+    HitRecord,
+    Hits,
+    Property,
+    as_hits,
+    format_time,
+    joined,
+    properties,
+)
 from georclip.geometry import geometry_bounds
 from georclip.values import SearchResult
 
@@ -42,7 +50,11 @@ def dumps_csv(result: SearchResult | Hits) -> str:
     return text.getvalue()
 
 
-def _cell(value: float | str | None) -> float | str | None:
+def _cell(value: Property) -> float | str | None:
+    if isinstance(value, list):
+        return joined(value)
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, str) and value.startswith(_FORMULA_STARTS):
         return f"'{value}"
     return value
