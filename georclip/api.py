@@ -240,6 +240,8 @@ class Index:
         scene: str | None = None,
         k: int = 10,
         exact: bool = False,
+        min_confidence: float | None = None,
+        grouping: values.Grouping = "object",
     ) -> SearchResult:
         """Places that answer a sentence, best first.
 
@@ -251,6 +253,9 @@ class Index:
             scene: Glob over scene uris and names.
             k: Most hits.
             exact: Compare every vector, where a large index would look at the likely ones only.
+            min_confidence: Hits below are left out, in [0, 1].
+            grouping: What one hit stands for: "object", overlapping chips of one acquisition;
+                "place", of any acquisition; "none", each chip for itself.
 
         Raises:
             QueryError: The question cannot be asked as it stands.
@@ -261,8 +266,11 @@ class Index:
         query = (
             text
             if isinstance(text, values.Query)
-            else build_query(text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k)
-        )
+            else build_query(
+                text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
+                min_confidence=min_confidence, grouping=grouping,
+            )
+        )  # fmt: skip
         return _public(search(self._store, self.asker, query, exact=exact))
 
     def search_many(
@@ -275,6 +283,8 @@ class Index:
         scene: str | None = None,
         k: int = 10,
         exact: bool = False,
+        min_confidence: float | None = None,
+        grouping: values.Grouping = "object",
         refused: Callable[[int, QueryError], None] | None = None,
     ) -> tuple[SearchResult, ...]:
         """Places that answer each of many sentences: filters are resolved once for all.
@@ -287,6 +297,8 @@ class Index:
             scene: A glob.
             k: Most hits of each sentence.
             exact: As in `search`; 16 sentences and more are always answered so.
+            min_confidence: As in `search`.
+            grouping: As in `search`.
             refused: Called with the position in `texts` (from 0) of a sentence that cannot be
                 asked, and why; it is then left out. None raises the first of these errors.
 
@@ -301,6 +313,7 @@ class Index:
         answers = search_sentences(
             self._store, lambda: self.asker, texts,
             bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k, exact=exact,
+            min_confidence=min_confidence, grouping=grouping,
         )  # fmt: skip
         for place, answer in enumerate(answers):
             if isinstance(answer, QueryError):
