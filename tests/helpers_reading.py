@@ -21,7 +21,7 @@ Valid = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PlainChip:
-    """A chip, or the reason why there is none: "low_valid", "saturated" or "blank"."""
+    """A chip, or the reason why there is none: "low_valid", "saturated", "blank" or "noise"."""
 
     number: int
     reason: str
