@@ -30,7 +30,9 @@ _FAR_PX = 8
 _ALIKE = 0.8, 1.25
 """Noise steps as far to the next pixel as to one that is `_FAR_PX` away, within these bounds: 0.93
 to 1.05 times on squares of 192 px. Ground nearly always steps less."""
-_NOISE_BLOCKS_PX = (2, 4, 8)
+_NOISE_BLOCK_PX = 8
+_NOISE_PARTS = ((2, 2), (4, 4), (8, 8), (1, 8), (8, 1))
+"""Rows and columns of what is averaged: strips tell furrows, squares may be blind to."""
 _NOISE_SLACK, _NOISE_SIGMAS = 0.12, 4.0
 _COUNTED_ROWS = 64
 """Rows counted at once: what fits a core's cache, and a byte."""
@@ -190,7 +192,7 @@ def _mean_step(
 def _is_white(band: Pixels, valid: Valid | None) -> bool:
     """Say whether means of blocks vary as they would in white noise: their variance over that of
     pixels, times the pixels of a block, is 1, with a deviation of sqrt(2 / blocks)."""
-    side = _NOISE_BLOCKS_PX[-1]
+    side = _NOISE_BLOCK_PX
     blocks = _blocks(band, side).astype(np.float32)
     if valid is not None:
         blocks = blocks[_blocks(valid, side).all(axis=(1, 2))]
@@ -199,12 +201,9 @@ def _is_white(band: Pixels, valid: Valid | None) -> bool:
     variance = float(blocks.var(dtype=np.float64))
     if variance == 0.0:
         return False
-    means, done = blocks, 1
-    for size in _NOISE_BLOCKS_PX:
-        by = size // done
-        rows, cols = means.shape[1] // by, means.shape[2] // by
-        means, done = means.reshape(-1, rows, by, cols, by).mean(axis=(2, 4)), size
-        ratio = size * size * float(means.var(dtype=np.float64)) / variance
+    for rows, cols in _NOISE_PARTS:
+        means = blocks.reshape(-1, side // rows, rows, side // cols, cols).mean(axis=(2, 4))
+        ratio = rows * cols * float(means.var(dtype=np.float64)) / variance
         if abs(ratio - 1) > _NOISE_SLACK + _NOISE_SIGMAS * (2 / means.size) ** 0.5:
             return False
     return True
