@@ -53,6 +53,9 @@ class WordEncoder:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         return tuple(word for word in text.split() if word.startswith("zz"))
 
+    def unread(self, text: str) -> str:
+        return ""
+
 
 def direction(text: str) -> npt.NDArray[np.float32]:
     seed = sum(map(ord, text.split()[0]))

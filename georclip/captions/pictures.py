@@ -19,7 +19,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from tqdm import tqdm
 
 from georclip.captions.naming import NAMED_AT_MOST, some
-from georclip.captions.picture_file import read_picture
+from georclip.scenes.picture_file import read_picture
 from georclip.captions.records import CaptionedImage
 from georclip.errors import CaptionError
 
