@@ -119,6 +119,7 @@ def draw_ship(
     side = [(half_l * 0.86, half_b * 0.72), (half_l * 0.68, half_b), (-half_l * 0.94, half_b),
             (-half_l, half_b * 0.7)]  # fmt: skip
     hull = [(half_l, 0.0), *side, *((x, -y) for x, y in side[::-1])]
+    canvas.note("ship", frame(hull))
     canvas.shadow(frame(hull), 9, 0.55)
     canvas.polygon(frame(hull), canvas.choose(_HULLS))
     deck = canvas.choose(_DECKS)

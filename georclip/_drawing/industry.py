@@ -55,7 +55,9 @@ def _draw_bund(canvas: Canvas, frame: Frame, centre: Point, half_m: float) -> No
 def _draw_tank(canvas: Canvas, centre: Point, radius_m: float, height_m: float) -> None:
     """A cylinder seen from above: long shadow, rim, cone or sunken floating roof."""
     colour = canvas.choose(_TANK_COLOURS, 0.02)
-    canvas.shadow(ellipse(centre, radius_m, radius_m), height_m * 0.9, 0.62)
+    outline = ellipse(centre, radius_m, radius_m)
+    canvas.note("storage tank", outline)
+    canvas.shadow(outline, height_m * 0.9, 0.62)
     canvas.disc(centre, radius_m, shade(colour, 0.82))
     canvas.disc(centre, radius_m * 0.965, colour)
     if canvas.rng.random() < 0.22:
