@@ -11,7 +11,7 @@ Knows nothing of any test runner. The picture is a fiction: no such coast exists
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ from georclip.values import EncoderSpec, Transform, Window
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
+
+    from georclip._drawing.canvas import Box, Thing
 
 SCENE_CRS = "EPSG:32629"
 """UTM zone 29 north: the drawn coast lies off Portugal's, at about 8.9° W, 40.0° N."""
@@ -145,23 +147,43 @@ def draw_scene(path: str | Path, *, seed: int = 0, pixel_size_m: float = 1.0) ->
     if not 0.5 <= pixel_size_m <= 10:
         raise ValueError(f"pixel_size_m must lie in [0.5, 10], not {pixel_size_m}")
     pixels, things = paint_scene(pixel_size_m, seed)
+    return write_drawing(Path(path), pixels, pixel_size_m, things=things, places=PLACES)
+
+
+def write_drawing(
+    path: Path,
+    pixels: npt.NDArray[np.uint8],
+    pixel_size_m: float,
+    *,
+    things: Iterable[Thing],
+    places: Mapping[str, Box] | None = None,
+) -> DrawnScene:
+    """Write a picture where the drawn coast lies, with what is drawn in it.
+
+    Args:
+        path: Where to write.
+        pixels: uint8 RGB, (height, width, 3).
+        pixel_size_m: Ground side of a pixel, m.
+        things: Small things, noted by the canvas.
+        places: Boxes by name, m from the upper left corner.
+    """
     height, width = pixels.shape[:2]
     left, top = SCENE_ORIGIN_M
     transform = (pixel_size_m, 0.0, left, 0.0, -pixel_size_m, top)
-    _write_geotiff(Path(path), pixels, transform)
+    _write_geotiff(path, pixels, transform)
     return DrawnScene(
-        path=Path(path).absolute(),
+        path=path.absolute(),
         crs=SCENE_CRS,
         transform=transform,
         width=width,
         height=height,
-        places=_locate(PLACES.items(), transform, pixel_size_m),
+        places=_locate((places or {}).items(), transform, pixel_size_m),
         things=_locate([(thing.name, thing.box) for thing in things], transform, pixel_size_m),
     )
 
 
 def _locate(
-    boxes: Iterable[tuple[str, tuple[float, float, float, float]]],
+    boxes: Iterable[tuple[str, Box]],
     transform: Transform,
     pixel_size_m: float,
 ) -> tuple[Place, ...]:
