@@ -196,7 +196,9 @@ class IndexReader(IndexContents):
     def info(self) -> IndexInfo:
         """Counts, sizes, dates and bounds."""
         with saying_where(self.path, "read"), self.snapshot(), self._files_there():
-            return describe(self._layout, self._manifest, self._catalog, self._view)
+            return describe(
+                self._layout, self._manifest, self._catalog, self._view, self.background()
+            )
 
     def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
         """What is wrong with the index; () when nothing is. `full` reads every byte."""
