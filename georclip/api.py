@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("georclip")
 
 PathLike = str | os.PathLike[str]
+Place = str | tuple[float, float]
 DEFAULT_MEMORY_BYTES = 1_000_000_000
 
 
@@ -233,8 +234,14 @@ class Index:
 
     def search(
         self,
-        text: str | values.Query,
+        text: str | values.Query | None = None,
         *,
+        also: str | Sequence[str] = (),
+        without: str | Sequence[str] = (),
+        images: PathLike | Sequence[PathLike] = (),
+        like: Place | Sequence[Place] = (),
+        like_hits: str | Sequence[str] = (),
+        unlike_hits: str | Sequence[str] = (),
         bbox: Sequence[float] | str | None = None,
         aoi: PathLike | None = None,
         dates: str | None = None,
@@ -244,10 +251,19 @@ class Index:
         min_confidence: float | None = None,
         grouping: values.Grouping = "object",
     ) -> SearchResult:
-        """Places that answer a sentence, best first.
+        """Places that answer a question, best first.
+
+        Any term may end in a weight, "ships::0.5". At least one must be wanted.
 
         Args:
-            text: The sentence, or a whole `Query` (then nothing else is given).
+            text: The sentence, or a whole `Query` (then nothing else is given); None where
+                another term says what is wanted.
+            also: Further sentences that are wanted.
+            without: Sentences that are not wanted.
+            images: Picture files to look alike: FILE, or FILE#col_off,row_off,width,height.
+            like: Places to look alike, (lon, lat) or "lon,lat": the chip there.
+            like_hits: chip_ids of hits to look alike.
+            unlike_hits: chip_ids of hits not to look alike.
             bbox: (west, south, east, north) in lon/lat; west > east crosses the date line.
             aoi: A vector file, any CRS: chips that share area with it pass.
             dates: "A/B", closed; a bare date is the whole UTC day; ".." is open.
@@ -262,17 +278,30 @@ class Index:
             QueryError: The question cannot be asked as it stands.
         """
         from georclip.search.engine import search
+        from georclip.search.more_terms import more_terms
         from georclip.search.query import build_query
 
         query = (
             text
             if isinstance(text, values.Query)
             else build_query(
-                text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
+                text,
+                more=more_terms(
+                    also=also, without=without, images=images,
+                    like=like, like_hits=like_hits, unlike_hits=unlike_hits,
+                ),
+                bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
                 min_confidence=min_confidence, grouping=grouping,
             )
         )  # fmt: skip
-        return _public(search(self._store, self.asker, query, exact=exact))
+        return _public(search(self._store, self._needed_for(query), query, exact=exact))
+
+    def _needed_for(self, query: values.Query) -> Encoder | None:
+        """What embeds a question's terms; chips of the index need nothing."""
+        kinds = {term.kind for term in query.terms}
+        if "image" in kinds:
+            return self.indexer
+        return self.asker if "text" in kinds else None
 
     def search_many(
         self,

@@ -18,6 +18,7 @@ from georclip.cli.options import (
     overwrite_option,
     weights_option,
 )
+from georclip.cli.terms import Terms, any_of, term_options, wanted
 from georclip.errors import QueryError
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Filters(TypedDict):
 @click.command()
 @click.argument("words", nargs=-1, metavar="[TEXT]")
 @index_option
+@term_options
 @click.option(
     "--bbox",
     cls=BboxOption,
@@ -107,6 +109,7 @@ class Filters(TypedDict):
 @overwrite_option
 def search(
     words: tuple[str, ...],
+    terms: Terms,
     index_path: Path,
     bbox: str | None,
     aoi: Path | None,
@@ -125,6 +128,9 @@ def search(
 ) -> None:
     """Find the places that answer TEXT best, as GeoJSON on stdout unless told otherwise.
 
+    A question may have several terms, wanted and not: words, pictures, places, and hits of an
+    earlier answer. Each may end in a weight, such as "ships::0.5".
+
     Overlapping chips of one acquisition are one hit, which names them in `members`.
 
     A FILE of sentences is UTF-8; blank lines and lines that begin with # are passed over. Each hit
@@ -135,13 +141,15 @@ def search(
       georclip search "harbor with ships" --bbox -76.8,34.6,-76.5,34.8
       georclip search "dense houses" --aoi town.gpkg -k 50 -o hits.gpkg
       georclip search "farmland with lakes" --datetime 2015-01-01/2018-12-31 -f table
+      georclip search "buildings" --not "parking lot" --like -76.67,34.72
+      georclip search --image pier.png --and "boats::0.5"
       georclip search --queries sentences.txt -k 3 -o hits.csv
     """
     from georclip.api import open_index
     from georclip.export.records import as_batch, as_hits
     from georclip.export.writing import check_output, dumps_hits, write_hits
 
-    text = _one_text(words, queries)
+    text = _one_text(words, queries, terms)
     output = None if output == Path("-") else output
     check_output(output, output_format, overwrite=overwrite)
     grouping = _grouping(keep_overlaps=keep_overlaps, one_per_place=one_per_place)
@@ -153,7 +161,7 @@ def search(
     with open_index(index_path, weights=weights, device=device) as index:
         results: Sequence[SearchResult]
         if questions is None:
-            results = (index.search(text, **filters),)
+            results = (index.search(text, **terms, **filters),)
         else:
             results, problem = _ask_all(index, questions, filters)
         nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
@@ -170,8 +178,8 @@ def search(
         raise QueryError(problem)
 
 
-def _one_text(words: tuple[str, ...], queries: Path | None) -> str:
-    """TEXT, where there is one and no more."""
+def _one_text(words: tuple[str, ...], queries: Path | None, terms: Terms) -> str | None:
+    """TEXT, where there is one and no more; None where other terms or a file ask."""
     if len(words) > 1:
         sentence = " ".join(words)
         raise click.UsageError(
@@ -180,9 +188,11 @@ def _one_text(words: tuple[str, ...], queries: Path | None) -> str:
         )
     if words and queries is not None:
         raise click.UsageError("give a question or --queries FILE, not both")
-    if not words and queries is None:
+    if queries is not None and any_of(terms):
+        raise click.UsageError("give --queries FILE, or a question of several terms, not both")
+    if not words and queries is None and not wanted(terms):
         raise click.UsageError("Missing argument 'TEXT': ask a question, or name --queries FILE")
-    return words[0] if words else ""
+    return words[0] if words else None
 
 
 def _grouping(*, keep_overlaps: bool, one_per_place: bool) -> Grouping:

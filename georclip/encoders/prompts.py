@@ -83,7 +83,8 @@ def embed_question(encoder: Encoder, phrase: str) -> npt.NDArray[np.float32]:
     """
     templates = templates_of(encoder.spec, phrase)
     if templates == PLAIN:
-        return encoder.encode_texts([phrase])[0]
+        vector: npt.NDArray[np.float32] = encoder.encode_texts([phrase])[0]
+        return vector
     return encode_with_templates(encoder, phrase.rstrip(" ."), templates)
 
 

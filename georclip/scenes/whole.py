@@ -42,7 +42,9 @@ def read_whole(
     try:
         with gdal_settings(uri), open_raster(uri, access=Access()) as dataset:
             check_pixels(dataset)
-            part = window or Window(col_off=0, row_off=0, width=dataset.width, height=dataset.height)
+            part = window or Window(
+                col_off=0, row_off=0, width=dataset.width, height=dataset.height
+            )
             _check_part(part, dataset.width, dataset.height)
             width, height = part.width, part.height
             if width * height > most_px:

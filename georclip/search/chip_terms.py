@@ -30,7 +30,8 @@ def vector_of_hit(store: IndexStore, chip_id: str) -> npt.NDArray[np.float32]:
                 f"{store.path} holds no chip {chip_id!r}: take the chip_id of a hit of this index "
                 "(a scene that was indexed anew in another way has other chips)"
             )
-        return store.vectors([row])[0]
+        vector: npt.NDArray[np.float32] = store.vectors([row])[0]
+    return vector
 
 
 def vector_at_place(store: IndexStore, place: str) -> npt.NDArray[np.float32]:
@@ -52,7 +53,8 @@ def vector_at_place(store: IndexStore, place: str) -> npt.NDArray[np.float32]:
             raise QueryError(f"no chip covers {place}: {_covered(store)}")
         chips = store.fetch(rows)
         best = min(range(len(rows)), key=lambda at: _farness(chips[at], lon, lat))
-        return store.vectors(rows[best : best + 1])[0]
+        vector: npt.NDArray[np.float32] = store.vectors(rows[best : best + 1])[0]
+    return vector
 
 
 def parse_place(text: str) -> tuple[float, float]:

@@ -20,6 +20,7 @@ chips say little of the rarest directions (Ledoit and Wolf 2004).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -99,7 +100,7 @@ class _Spread:
         """Standard deviation of the products of chips with an axis, (dim,)."""
         if self._covariance is None:
             return float(np.linalg.norm(axis)) or 1.0
-        spread = float(np.sqrt(max(axis @ self._covariance @ axis, 0.0)))
+        spread = math.sqrt(max(float(axis @ self._covariance @ axis), 0.0))
         return max(spread, _FLAT * float(np.linalg.norm(axis))) or 1.0
 
     def discriminant(self, vector: Vectors) -> Vectors:
@@ -108,7 +109,6 @@ class _Spread:
             return vector
         if self._shrunk is None:
             level = float(np.trace(self._covariance)) / len(vector) or 1.0
-            self._shrunk = (1 - SHRINKAGE) * self._covariance
-            self._shrunk[np.diag_indices(len(vector))] += SHRINKAGE * level
-        axis: Vectors = np.linalg.solve(self._shrunk, vector - self._mean)
-        return axis
+            identity = level * np.eye(len(vector))
+            self._shrunk = (1 - SHRINKAGE) * self._covariance + SHRINKAGE * identity
+        return np.asarray(np.linalg.solve(self._shrunk, vector - self._mean), dtype=np.float64)

@@ -38,7 +38,10 @@ def embed_picture(name: str, encoder: Encoder) -> npt.NDArray[np.float32]:
     """
     path, window = split_part(name)
     pixels = _middle_square(_read(path, window, _SIDES * encoder.spec.image_size_px))
-    return encoder.encode_images(pixels.transpose(2, 0, 1)[np.newaxis])[0]
+    vector: npt.NDArray[np.float32] = encoder.encode_images(pixels.transpose(2, 0, 1)[np.newaxis])[
+        0
+    ]
+    return vector
 
 
 def split_part(name: str) -> tuple[Path, Window | None]:

@@ -28,13 +28,13 @@ _NAMED_WORDS = 20
 
 
 def resolve_many(
-    store: IndexStore, encoder: Encoder, queries: Sequence[Query]
+    store: IndexStore, encoder: Encoder | None, queries: Sequence[Query]
 ) -> list[Question | QueryError]:
     """Make questions of queries: all texts are embedded together, unless there is one query.
 
     Args:
         store: The index that is asked.
-        encoder: What made its vectors; not touched where neither texts nor files are asked for.
+        encoder: What made its vectors; None where all terms are chips of the index.
         queries: What to ask.
 
     Returns:
@@ -46,19 +46,18 @@ def resolve_many(
     """
     checked = [_check(query) for query in queries]
     terms = [term for one in checked if not isinstance(one, QueryError) for term in one]
-    texts = list(dict.fromkeys(term.value for term in terms if term.kind == "text"))
+    found: dict[Term, Vector | QueryError] = {}
     if any(term.kind in ("text", "image") for term in terms):
+        if encoder is None:
+            raise QueryError("words and pictures need an encoder: hand one in")
         store.check_encoder(encoder.spec)
-    found = _embed_apart(encoder, texts) if len(queries) == 1 else _embed(encoder, texts)
-    known = [text for text in texts if not isinstance(found[text], QueryError)]
-    _tell_unknown_words(encoder, known)
-    _tell_unread_words(encoder, known)
+        found = _embed_all(encoder, terms, apart=len(queries) == 1)
 
     def question(terms: tuple[Term, ...] | QueryError) -> Question | QueryError:
         if isinstance(terms, QueryError):
             return terms
         try:
-            parts = [_part(store, encoder, term, found) for term in terms]
+            parts = [_part(store, term, found.get(term)) for term in terms]
             sample = store.background() if len(parts) > 1 else None
             return combine(parts, None if sample is None else sample.vectors)
         except QueryError as error:
@@ -75,20 +74,38 @@ def _check(query: Query) -> tuple[Term, ...] | QueryError:
     return query.terms
 
 
-def _part(store: IndexStore, encoder: Encoder, term: Term, texts: _Found) -> Part:
-    """A term as a vector.
+def _embed_all(
+    encoder: Encoder, terms: Sequence[Term], *, apart: bool
+) -> dict[Term, Vector | QueryError]:
+    """Embed texts and picture files; each text by itself, or all together."""
+    texts = list(dict.fromkeys(term.value for term in terms if term.kind == "text"))
+    vectors = _embed_apart(encoder, texts) if apart else _embed(encoder, texts)
+    known = [text for text in texts if not isinstance(vectors[text], QueryError)]
+    _tell_unknown_words(encoder, known)
+    _tell_unread_words(encoder, known)
+    found = {term: vectors[term.value] for term in terms if term.kind == "text"}
+    return found | {term: _picture(encoder, term) for term in terms if term.kind == "image"}
+
+
+def _picture(encoder: Encoder, term: Term) -> Vector | QueryError:
+    from georclip.search.pictures import embed_picture
+
+    try:
+        return embed_picture(term.value, encoder)
+    except QueryError as error:
+        return error
+
+
+def _part(store: IndexStore, term: Term, embedded: Vector | QueryError | None) -> Part:
+    """A term as a vector; that of a chip is looked up.
 
     Raises:
         QueryError: It cannot be asked.
     """
-    if term.kind == "text":
-        vector = texts[term.value]
-        if isinstance(vector, QueryError):
-            raise vector
-    elif term.kind == "image":
-        from georclip.search.pictures import embed_picture
-
-        vector = embed_picture(term.value, encoder)
+    if isinstance(embedded, QueryError):
+        raise embedded
+    if embedded is not None:
+        vector = embedded
     elif term.kind == "place":
         from georclip.search.chip_terms import vector_at_place
 
