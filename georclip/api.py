@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import geopandas
 
     from georclip.encoders.base import Encoder
+    from georclip.export.records import Hits
     from georclip.index.store import IndexInfo
     from georclip.index.verification import Finding
     from georclip.indexing import Progress
@@ -295,6 +296,39 @@ class Index:
             )
         )  # fmt: skip
         return _public(search(self._store, self._needed_for(query), query, exact=exact))
+
+    def feedback(
+        self,
+        hits: values.SearchResult | Hits | PathLike,
+        *,
+        good: Sequence[int] = (),
+        bad: Sequence[int] = (),
+        k: int | None = None,
+        exact: bool = False,
+    ) -> SearchResult:
+        """Ask a question again, with marks on the hits of its answer; marks add up.
+
+        Args:
+            hits: The answer: of `search`, of this, or a file of either.
+            good: Ranks of hits that were wanted.
+            bad: Ranks of hits that were not.
+            k: Most hits; None for as many as before.
+            exact: As in `search`.
+
+        Raises:
+            QueryError: There is no hit of a rank, one is marked twice, or the index does not hold
+                it; or a file's question names a picture outside the file's folder.
+            ExportError: The file cannot be read.
+        """
+        from georclip.export.reasking import marked_question, read_own_hits
+        from georclip.export.records import Hits, as_hits
+
+        if isinstance(hits, values.SearchResult | Hits):
+            answered = as_hits(hits)
+        else:
+            answered = read_own_hits(Path(hits))
+        query = marked_question(answered, good=good, bad=bad)
+        return self.search(query if k is None else replace(query, k=k), exact=exact)
 
     def _needed_for(self, query: values.Query) -> Encoder | None:
         """What embeds a question's terms; chips of the index need nothing."""

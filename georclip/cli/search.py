@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
+from georclip.cli.answers import answer_options, show_hits
 from georclip.cli.options import (
     BboxOption,
     device_option,
     index_option,
-    overwrite_option,
     weights_option,
 )
 from georclip.cli.terms import Terms, any_of, term_options, wanted
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
     from georclip.api import Index, SearchResult
     from georclip.search.sentences import Sentence
     from georclip.values import Grouping
-
-FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,21 +89,7 @@ class Filters(TypedDict):
 )
 @device_option
 @weights_option
-@click.option(
-    "-f",
-    "--format",
-    "output_format",
-    type=click.Choice(FORMATS),
-    help="Format.  [default: the suffix of -o, or geojson]",
-)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Write here ('-': stdout).",
-)
-@overwrite_option
+@answer_options
 def search(
     words: tuple[str, ...],
     terms: Terms,
@@ -147,7 +130,7 @@ def search(
     """
     from georclip.api import open_index
     from georclip.export.records import as_batch, as_hits
-    from georclip.export.writing import check_output, dumps_hits, write_hits
+    from georclip.export.writing import check_output
 
     text = _one_text(words, queries, terms)
     output = None if output == Path("-") else output
@@ -166,12 +149,7 @@ def search(
             results, problem = _ask_all(index, questions, filters)
         nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
     hits = as_hits(results[0]) if questions is None else as_batch(results)
-    if output is None:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width))
-    else:
-        for path in write_hits(hits, output, output_format, overwrite=overwrite):
-            click.echo(f"{path}: {len(hits.records)} hits", err=True)
+    show_hits(hits, output, output_format, overwrite=overwrite)
     if nothing:
         click.echo(nothing + _date_line_hint(bbox), err=True)
     if problem:

@@ -96,6 +96,7 @@ def search_many(
             encoder=store.encoder,
             rows_considered=considered,
             elapsed_s=share_s,
+            index=str(store.path.absolute()),
         )
 
     return tuple(map(answer, queries, questions))
