@@ -13,6 +13,8 @@ import click
 
 from georclip.cli.options import (
     BboxOption,
+    access_of,
+    access_options,
     device_option,
     index_option,
     overwrite_option,
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from georclip.search.sentences import Sentence
     from georclip.values import Grouping
 
-FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
+FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "html", "table")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +107,7 @@ class Filters(TypedDict):
     help="Write here ('-': stdout).",
 )
 @overwrite_option
+@access_options
 def search(
     words: tuple[str, ...],
     index_path: Path,
@@ -122,6 +125,8 @@ def search(
     output_format: str | None,
     output: Path | None,
     overwrite: bool,
+    allow_remote: bool,
+    allow_outside: tuple[Path, ...],
 ) -> None:
     """Find the places that answer TEXT best, as GeoJSON on stdout unless told otherwise.
 
@@ -157,12 +162,13 @@ def search(
         else:
             results, problem = _ask_all(index, questions, filters)
         nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
+    access = access_of(allow_remote, allow_outside)
     hits = as_hits(results[0]) if questions is None else as_batch(results)
     if output is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width))
+        sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width, access=access))
     else:
-        for path in write_hits(hits, output, output_format, overwrite=overwrite):
+        for path in write_hits(hits, output, output_format, overwrite=overwrite, access=access):
             click.echo(f"{path}: {len(hits.records)} hits", err=True)
     if nothing:
         click.echo(nothing + _date_line_hint(bbox), err=True)
