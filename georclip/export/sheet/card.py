@@ -7,7 +7,7 @@ from urllib.parse import quote
 from georclip.export.records import HitRecord, format_time
 from georclip.export.sheet.chip import ChipPicture
 from georclip.export.sheet.graticule import degrees
-from georclip.export.sheet.markup import Markup, foreign, join, link_of, number, tag
+from georclip.export.sheet.markup import Markup, foreign, link_of, number, tag
 from georclip.export.sheet.sections import centre_of, zoom_of
 
 _TILTED_DEG = 3.0
@@ -35,7 +35,8 @@ def card(record: HitRecord, picture: ChipPicture, *, name: str, colour: str, ink
                 "div",
                 _numbers(record, weak),
                 tag("p", _scene(record), class_="name"),
-                tag("p", " · ".join(_facts(record, picture)), class_="facts"),
+                tag("p", _taken(record), class_="facts") if record.acquired else "",
+                tag("p", *_facts(record, picture), class_="facts"),
                 _place(lon, lat, zoom_of(record)),
                 class_="said",
             ),
@@ -122,16 +123,23 @@ def _scene(record: HitRecord) -> Markup:
     return tag("a", foreign(record.scene), href=link, title=record.uri, rel="noreferrer")
 
 
-def _facts(record: HitRecord, picture: ChipPicture) -> list[str]:
-    taken = format_time(record.acquired)
+def _taken(record: HitRecord) -> Markup:
+    """The day, and the minute where there is one."""
+    exact = format_time(record.acquired) or ""
+    shown = exact[:16].replace("T", " ") + " UTC"
+    if exact.endswith("T00:00:00Z"):
+        shown = exact[:10]
+    return tag("time", shown, datetime=exact)
+
+
+def _facts(record: HitRecord, picture: ChipPicture) -> list[str | Markup]:
     across = picture.across_m or max(record.width, record.height) * record.gsd_m
-    facts = (
-        [taken.removesuffix("T00:00:00Z").replace("T", " ").replace("Z", " UTC")] if taken else []
-    )
-    facts.append(_length(across))
-    facts.append(f"{record.gsd_m:.2g} m/px" if record.gsd_m < 10 else f"{record.gsd_m:.0f} m/px")
+    fine = record.gsd_m < 10
+    gsd = f"{record.gsd_m:.2g}" if fine else f"{record.gsd_m:.0f}"
+    facts: list[str | Markup] = [f"{_length(across)} · {gsd} m/px"]
     if record.members:
-        facts.append(f"{len(record.members) + 1} chips")
+        count = len(record.members) + 1
+        facts += [" · ", tag("span", f"{count} chips", title=f"stands for {count} chips")]
     return facts
 
 
@@ -150,11 +158,10 @@ def _place(lon: float, lat: float, zoom: int) -> Markup:
         "p",
         tag("code", f"{lat:.5f}, {lon:.5f}", title="latitude, longitude"),
         " ",
-        tag("button", "copy", type="button", data_copy=f"{lat:.5f}, {lon:.5f}", hidden=True),
-        join(
-            " ",
+        tag(
+            "span",
+            tag("button", "copy", type="button", data_copy=f"{lat:.5f}, {lon:.5f}", hidden=True),
             tag("a", "map", href=map_url, rel="noreferrer", aria_label=f"OpenStreetMap at {said}"),
-            " ",
             tag("a", "geo", href=f"geo:{quote(at, safe=',.-')}", aria_label=f"geo link to {said}"),
         ),
         class_="place",

@@ -1,4 +1,4 @@
-"""One chip as a picture: its window amid some ground around it, square on the ground."""
+"""One chip as a picture: its window with some ground around it, square on the ground."""
 
 from __future__ import annotations
 
@@ -74,7 +74,8 @@ def _read(
     across_m = max(record.width * gsd_x, record.height * gsd_y)
     side_m = across_m * (1 + 2 * AROUND)
     cols, rows = side_m / gsd_x, side_m / gsd_y  # the picture's own sides, px of the scene
-    left, top = middle_col - cols / 2, middle_row - rows / 2
+    left = _held(middle_col - cols / 2, cols, reader.dataset.width)
+    top = _held(middle_row - rows / 2, rows, reader.dataset.height)
     side = min(SIDE_PX, max(1, round(max(cols, rows))))
     first = max(0, math.floor(left)), max(0, math.floor(top))
     last = (
@@ -107,6 +108,11 @@ def _read(
         north_deg=_north(place, middle_col, middle_row, rows / 2),
         across_m=across_m,
     )
+
+
+def _held(start: float, length: float, whole: float) -> float:
+    """Move a stretch into a whole that has room for it: at an edge, the ground is to one side."""
+    return min(max(start, 0.0), whole - length) if -length < start < whole >= length else start
 
 
 def _north(place: Georeference, col: float, row: float, step_px: float) -> float | None:

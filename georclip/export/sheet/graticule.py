@@ -80,7 +80,7 @@ def _step(about: float) -> float:
     for wide in reversed(_WIDE_STEPS):
         if 1.0 <= about <= wide:
             return wide
-    return _WIDE_STEPS[0] if about > 1.0 else _step_below(about * 2.5)
+    return _WIDE_STEPS[0] if about > 1.0 else _step_below(about * 1.6)
 
 
 def _step_below(most: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -12,7 +13,8 @@ _NOT_SHOWN = re.compile(
 )
 """Signs that HTML does not allow, and halves of characters."""
 
-_VOID = frozenset({"br", "hr", "img", "input", "link", "meta"})
+_BREAKS = re.compile("(?<=[_/\\\\-])(?=.)")
+_VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
 _URL_SIGNS = "/:?&=%+~@,;!$'()*#[]-._"
 _WEB = frozenset({"http", "https"})
 
@@ -53,8 +55,21 @@ def join(*children: str) -> Markup:
 
 
 def foreign(text: str) -> Markup:
-    """A name from outside, kept from turning the direction of what stands around it."""
-    return tag("bdi", text)
+    """A name from outside, kept from turning the direction of what stands around it.
+
+    Long names break after what parts their words.
+    """
+    pieces = _BREAKS.split(text)
+    return tag("bdi", *(piece if piece else tag("wbr") for piece in _between(pieces)))
+
+
+def _between(pieces: list[str]) -> Iterator[str]:
+    """Pieces with "" where a line may end."""
+    for number, piece in enumerate(pieces):
+        if number:
+            yield ""
+        if piece:
+            yield piece
 
 
 def _attribute(name: str, value: str | float | bool | None) -> str:

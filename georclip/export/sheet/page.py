@@ -179,8 +179,12 @@ class _Sheet:
             heading,
             doubt,
             tag("a", "Skip the map", href=f"#q{number}-hits", class_="skip"),
-            self._maps(backdrops),
-            tag("ol", *cards, id=f"q{number}-hits", class_="cards", tabindex="-1"),
+            tag(
+                "div",
+                self._maps(backdrops),
+                tag("ol", *cards, id=f"q{number}-hits", class_="cards", tabindex="-1"),
+                class_="answer",
+            ),
             id=f"q{number}",
         )
 

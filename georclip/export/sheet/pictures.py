@@ -54,7 +54,7 @@ class Pictures:
 
     Attributes:
         chips: One a hit, in their order.
-        backdrops: Of each map.
+        backdrops: Of each map, that of the best hit's scene last, on top.
         scenes: By uri, as far as they are known.
     """
 
@@ -97,7 +97,11 @@ def read_pictures(hits: Hits, maps: Sequence[MapPlan], access: Access) -> Pictur
         for at, backdrop in zip(with_backdrop, drawn, strict=False):
             if backdrop is not None:
                 backdrops[at].append(backdrop)
-    return Pictures(chips=tuple(chips), backdrops=tuple(map(tuple, backdrops)), scenes=known)
+    return Pictures(
+        chips=tuple(chips),
+        backdrops=tuple(tuple(reversed(drawn)) for drawn in backdrops),
+        scenes=known,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

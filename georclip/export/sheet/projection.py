@@ -125,15 +125,17 @@ def fit_view(
     Args:
         projection: Of the plane.
         footprints: At least one.
-        margin: Left on each side, as a share of the longer one.
+        margin: Left on each side, as a share of the longer one; a footprint's side at least.
         width: Of the picture, units.
         heights: Least and most height of the picture, units; the view is widened to fit.
     """
     outlines = [projection.led(footprint) for footprint in footprints]
     points = projection.project(shapely.get_coordinates(outlines))
+    corners = projection.project(shapely.bounds(outlines).reshape(-1, 2, 2))
+    side = float(np.median(np.ptp(corners, axis=1).max(axis=-1)))
     west, south = points.min(axis=0)
     east, north = points.max(axis=0)
-    around = margin * max(east - west, north - south, 1e-5)
+    around = max(margin * max(east - west, north - south), side, 1e-5)
     west, south, east, north = west - around, south - around, east + around, north + around
     shape = (north - south) / (east - west)
     height = min(max(shape * width, heights[0]), heights[1])

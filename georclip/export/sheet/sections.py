@@ -11,10 +11,11 @@ from georclip.export.sheet.pictures import MapPlan
 from georclip.export.sheet.places import group_by_place, is_legible
 from georclip.export.sheet.projection import View, choose_projection, fit_view
 
-_MAIN_WIDTH, _MAIN_HEIGHTS = 760.0, (260.0, 460.0)
-_PLACE_WIDTH, _PLACE_HEIGHTS = 360.0, (220.0, 280.0)
-_MARGIN = 0.3
-_WIDE_MARGIN = 0.08
+_MAIN_WIDTH, _MAIN_HEIGHTS = 560.0, (260.0, 600.0)
+_PLACE_WIDTH, _PLACE_HEIGHTS = 360.0, (170.0, 260.0)
+_MARGIN = 0.08
+"""Around all hits, as a share of their longer side; never less than a hit's own side."""
+_WIDE_MARGIN = 0.1
 _MOST_PLACES = 8
 """Places with a map of their own; the others are on the overview."""
 
