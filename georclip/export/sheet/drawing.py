@@ -41,6 +41,7 @@ def draw_map(
     """
     box = f"0 0 {number(view.width)} {number(view.height)}"
     land = _land(view) if view.bounds[2] - view.bounds[0] >= _LAND_FROM_DEG else ""
+    lines, ticks = graticule(view)
     return tag(
         "svg",
         tag("title", title),
@@ -48,8 +49,9 @@ def draw_map(
         tag("path", d=land, class_="land") if land else "",
         *(_picture(backdrop) for backdrop in backdrops),
         *(tag("path", d=_path(view.rings(one)), class_="scene") for one in outlines),
-        graticule(view),
+        lines,
         *(_mark(view, mark) for mark in reversed(marks)),
+        ticks,
         tag("g", *place_labels(view, marks), class_="labels", aria_hidden="true"),
         scale_bar(view),
         viewBox=box,

@@ -17,29 +17,25 @@ _SCALE_UP_TO_DEG = 25.0
 """Wider maps have no one scale."""
 
 
-def graticule(view: View) -> Markup:
-    """Draw lines across a map, each with its degrees at the edge."""
+def graticule(view: View) -> tuple[Markup, Markup]:
+    """Draw lines across a map, and their degrees at its edge, which belong on top of all else."""
     west, south, east, north = view.bounds
     step = _step((east - west) / max(2.0, view.width / _UNITS_APART))
-    drawn: list[Markup] = []
+    lines: list[Markup] = []
+    ticks: list[Markup] = []
     for lon in _multiples(west, east, step):
         x = (lon - west) * view.units
-        drawn.append(tag("path", d=f"M{number(x)} 0V{number(view.height)}", class_="grid"))
-        shown = (lon + 180.0) % 360.0 - 180.0
+        lines.append(tag("path", d=f"M{number(x)} 0V{number(view.height)}", class_="grid"))
+        said = degrees((lon + 180.0) % 360.0 - 180.0, "E", "W", step)
         if 24 < x < view.width - 24:
-            drawn.append(
-                tag("text", degrees(shown, "E", "W", step), x=x, y=view.height - 5,
-                    class_="tick middle")
-            )  # fmt: skip
+            ticks.append(tag("text", said, x=x, y=view.height - 5, class_="tick middle"))
     low, high = view.projection.latitude(south), view.projection.latitude(north)
-    for lat in _multiples(low, high, step):
-        if abs(lat) > 90.0:
-            continue
+    for lat in _multiples(max(low, -90.0), min(high, 90.0), step):
         y = float(view.place([[west, lat]])[0, 1])
-        drawn.append(tag("path", d=f"M0 {number(y)}H{number(view.width)}", class_="grid"))
+        lines.append(tag("path", d=f"M0 {number(y)}H{number(view.width)}", class_="grid"))
         if 14 < y < view.height - 22:
-            drawn.append(tag("text", degrees(lat, "N", "S", step), x=5, y=y - 4, class_="tick"))
-    return tag("g", *drawn, aria_hidden="true")
+            ticks.append(tag("text", degrees(lat, "N", "S", step), x=5, y=y - 4, class_="tick"))
+    return tag("g", *lines), tag("g", *ticks, class_="ticks", aria_hidden="true")
 
 
 def degrees(value: float, positive: str, negative: str, step: float = 1e-5) -> str:

@@ -141,7 +141,7 @@ class _Opened:
         with gdal_settings(scene.uri), open_raster(scene.uri, access=self.access) as dataset:
             size = (dataset.width, dataset.height, dataset.count)
             if size != (scene.width, scene.height, scene.band_count):
-                return [no_picture("the file has changed since it was indexed")] * len(records), []
+                raise _Unreadable("the file has changed since it was indexed")
             reader = PixelReader(dataset, scene.uri, scene.rendering)
             chips = [
                 read_chip(reader, record, place, most_bytes=self.budget.chip) for record in records
@@ -160,19 +160,19 @@ def _permitted(uri: str, hits: Hits, scene: Scene | None, access: Access) -> Sce
         SceneError: It cannot be read, or may not; the message says what allows it.
     """
     if is_remote(uri) and not access.allow_remote:
-        raise _Refused("the scene is not on this machine's disk: --allow-remote reads it")
+        raise _Unreadable("the scene is not on this machine's disk: --allow-remote reads it")
     if hits.read_from is not None:
         folder = os.path.dirname(os.path.abspath(hits.read_from))
         if not access.permits(uri, folder):
-            raise _Refused(
+            raise _Unreadable(
                 "the file of hits names a scene outside of its own folder: "
                 f"--allow-outside {os.path.dirname(uri) or '.'} reads it"
             )
     return scene if scene is not None else open_scene(uri, access=access)
 
 
-class _Refused(GeorclipError):
-    """A scene that may not be read."""
+class _Unreadable(GeorclipError):
+    """A scene that may not be read, or is not what it was."""
 
 
 def _reason(error: Exception, uri: str) -> str:

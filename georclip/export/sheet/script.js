@@ -48,8 +48,8 @@
     var light = function (on) {
       marksOf(card).forEach(function (mark) {
         mark.classList.toggle("lit", on);
-        if (on && mark.hasAttribute("data-hit") && mark.parentNode.lastChild) {
-          mark.parentNode.insertBefore(mark, mark.parentNode.querySelector(".labels"));
+        if (on && mark.hasAttribute("data-hit")) {
+          mark.parentNode.insertBefore(mark, mark.parentNode.querySelector(".ticks"));
         }
       });
     };
