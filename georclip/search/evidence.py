@@ -1,7 +1,8 @@
-"""Which part of a picture answers a question: the one without which its score falls.
+"""Which part of a picture answers a question: its score falls without it, and stays with it alone.
 
 Parts are hidden, one after the other, under the picture's mean colour (occlusion sensitivity:
-Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014). The encoder
+Zeiler and Fergus, Visualizing and Understanding Convolutional Networks, ECCV 2014), and shown with
+everything else hidden (deletion and insertion, as in Petsiuk et al., RISE, BMVC 2018). The encoder
 goes on seeing ground of the size that it knows, which windows around a small object would not be.
 """
 
@@ -25,8 +26,10 @@ Evidence = npt.NDArray[np.float64]
 
 PART = 0.5
 """Sides of the part that is found, over the picture's: a quarter of its area."""
-HIDDEN = ((0.35, 7),)
+HIDDEN = (0.18, 10)
 """What is hidden at a time: its sides over the picture's, and at how many places a side."""
+ALONE = (0.5, 5)
+"""What is shown alone at a time, likewise."""
 
 _CELLS = 32
 _LEAST_SIDE_PX = 16
@@ -79,7 +82,7 @@ def find_part(pixels: Pixels, question: npt.NDArray[np.float32], encoder: Encode
 
 
 def find_evidence(pixels: Pixels, question: npt.NDArray[np.float32], encoder: Encoder) -> Evidence:
-    """How much a picture's score falls where something is hidden.
+    """How much each place of a picture adds to its score.
 
     Args:
         pixels: uint8 RGB, (3, height, width).
@@ -87,16 +90,18 @@ def find_evidence(pixels: Pixels, question: npt.NDArray[np.float32], encoder: En
         encoder: Embeds the picture with parts of it hidden.
 
     Returns:
-        (rows, columns) of cells, about 32 each: falls of the score, each hidden part counting most
-        in its middle, in standard deviations over the picture and summed over sizes of parts.
+        (rows, columns) of cells, about 32 each: how far the score falls where a cell is hidden,
+        and how high it is where the cell is shown alone. A part counts most in its middle. Both
+        in standard deviations over the picture, summed.
     """
-    height, width = pixels.shape[1:]
     total = np.zeros(())
-    for share, places in HIDDEN:
-        down, across = _axis(height, share, places), _axis(width, share, places)
-        scores = _scores(_hide(pixels, down, across), question, encoder)
-        falls = -scores.reshape(len(down.starts), len(across.starts))
-        cells = spread(falls, down, across).astype(np.float64)
+    for (share, places), hidden in ((HIDDEN, True), (ALONE, False)):
+        down = _axis(pixels.shape[1], share, places)
+        across = _axis(pixels.shape[2], share, places)
+        scores = _scores(_altered(pixels, down, across, hidden=hidden), question, encoder)
+        wanted = -scores if hidden else scores
+        grid = wanted.reshape(len(down.starts), len(across.starts))
+        cells = spread(grid, down, across).astype(np.float64)
         total = total + (cells - cells.mean()) / (cells.std() + 1e-9)
     return total
 
@@ -109,14 +114,17 @@ def _axis(length: int, share: float, places: int) -> Axis:
     )
 
 
-def _hide(pixels: Pixels, down: Axis, across: Axis) -> Iterator[Pixels]:
-    """The picture with one part after the other under its mean colour."""
+def _altered(pixels: Pixels, down: Axis, across: Axis, *, hidden: bool) -> Iterator[Pixels]:
+    """The picture with one part after the other hidden, or shown alone."""
     mean = np.rint(pixels.mean(axis=(1, 2))).astype(np.uint8)[:, None, None]
+    nothing = np.broadcast_to(mean, pixels.shape)
+    shown, covering = (pixels, nothing) if hidden else (nothing, pixels)
     for top in down.starts:
         for left in across.starts:
-            hidden = pixels.copy()
-            hidden[:, top : top + down.side, left : left + across.side] = mean
-            yield hidden
+            part = np.s_[:, top : top + down.side, left : left + across.side]
+            picture = shown.copy()
+            picture[part] = covering[part]
+            yield picture
 
 
 def _scores(
@@ -129,8 +137,20 @@ def _scores(
 
 
 def _heaviest(weights: Evidence, high: int, wide: int) -> tuple[int, int]:
-    """First row and column of the rectangle of cells that holds most."""
-    sums = np.pad(weights.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    held = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    """First row and column of the rectangle of cells that holds most, its middle counting most.
+
+    Without that, a rectangle among many objects would as soon cut four of them as hold one.
+    """
+    held = _sums(_sums(weights, high).T, wide).T
     row, column = np.unravel_index(int(held.argmax()), held.shape)
     return int(row), int(column)
+
+
+def _sums(values: Evidence, length: int) -> Evidence:
+    """Sums over runs along the first axis, weights falling evenly from the middle to both ends."""
+    near = 1.0 - np.abs(2.0 * (np.arange(length) + 0.5) / length - 1.0)
+    places = len(values) - length + 1
+    total = np.zeros((places, values.shape[1]))
+    for offset, weight in enumerate(near):
+        total += weight * values[offset : offset + places]
+    return total
