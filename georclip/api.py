@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from georclip.indexing import Progress
     from georclip.scene_report import SceneReport
     from georclip.scenes.access import Access
+    from georclip.search.heat import HeatMap
 
 log = logging.getLogger("georclip")
 
@@ -240,6 +241,8 @@ class Index:
         scene: str | None = None,
         k: int = 10,
         exact: bool = False,
+        min_confidence: float | None = None,
+        grouping: values.Grouping = "object",
     ) -> SearchResult:
         """Places that answer a sentence, best first.
 
@@ -251,6 +254,9 @@ class Index:
             scene: Glob over scene uris and names.
             k: Most hits.
             exact: Compare every vector, where a large index would look at the likely ones only.
+            min_confidence: Hits below are left out, in [0, 1].
+            grouping: What one hit stands for: "object", overlapping chips of one acquisition;
+                "place", of any acquisition; "none", each chip for itself.
 
         Raises:
             QueryError: The question cannot be asked as it stands.
@@ -261,8 +267,11 @@ class Index:
         query = (
             text
             if isinstance(text, values.Query)
-            else build_query(text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k)
-        )
+            else build_query(
+                text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
+                min_confidence=min_confidence, grouping=grouping,
+            )
+        )  # fmt: skip
         return _public(search(self._store, self.asker, query, exact=exact))
 
     def search_many(
@@ -275,6 +284,8 @@ class Index:
         scene: str | None = None,
         k: int = 10,
         exact: bool = False,
+        min_confidence: float | None = None,
+        grouping: values.Grouping = "object",
         refused: Callable[[int, QueryError], None] | None = None,
     ) -> tuple[SearchResult, ...]:
         """Places that answer each of many sentences: filters are resolved once for all.
@@ -287,6 +298,8 @@ class Index:
             scene: A glob.
             k: Most hits of each sentence.
             exact: As in `search`; 16 sentences and more are always answered so.
+            min_confidence: As in `search`.
+            grouping: As in `search`.
             refused: Called with the position in `texts` (from 0) of a sentence that cannot be
                 asked, and why; it is then left out. None raises the first of these errors.
 
@@ -301,6 +314,7 @@ class Index:
         answers = search_sentences(
             self._store, lambda: self.asker, texts,
             bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k, exact=exact,
+            min_confidence=min_confidence, grouping=grouping,
         )  # fmt: skip
         for place, answer in enumerate(answers):
             if isinstance(answer, QueryError):
@@ -308,6 +322,54 @@ class Index:
                     raise QueryError(f"question {place + 1} of {len(texts)}: {answer}") from answer
                 refused(place, answer)
         return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
+
+    def heatmap(
+        self,
+        text: str,
+        scene: PathLike,
+        path: PathLike,
+        *,
+        stride: str = "auto",
+        chip_size: str = "auto",
+        access: Access | None = None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> HeatMap:
+        """Write a raster of scores that lies over a scene, and a style for QGIS beside it.
+
+        Args:
+            text: The sentence.
+            scene: A raster, in the index or not; or name or glob of one scene of the index.
+            path: FILE.tif; FILE.qml goes beside it.
+            stride: Pixel of the map: "auto" (a quarter of a window), "64px" or "50m".
+            chip_size: Side of the windows, likewise; "auto": the least ground of an index's chips.
+            access: What the raster may name elsewhere; None: only its own folder.
+            memory_bytes: Bound on buffers, bytes.
+            overwrite: Replace files that are there.
+            progress: Called with (windows done, windows in all).
+
+        Returns:
+            What was written, with its scores as an array.
+
+        Raises:
+            SceneError: The raster cannot be used, or the text fits several scenes.
+            QueryError: The sentence or a length cannot be understood.
+            ExportError: A file in the way, or a folder that cannot be written.
+        """
+        from georclip.export.heat import check_heat_target, write_heat
+        from georclip.search.heat_asking import ask_scene, find_scene
+        from georclip.search.heat_plan import Length
+
+        check_heat_target(Path(path), overwrite=overwrite)
+        side, step = Length.parse(chip_size), Length.parse(stride)
+        heat = ask_scene(
+            find_scene(os.fspath(scene), self.scenes(), access=access),
+            self.indexer, text,
+            side=side, stride=step, memory_bytes=memory_bytes, progress=progress,
+        )  # fmt: skip
+        write_heat(heat, Path(path), question=text, encoder=self.encoder_spec, overwrite=overwrite)
+        return heat
 
     def why_nothing(self, query: values.Query) -> str:
         """Say which filters of a question no chip passes: a sentence or two, for people."""

@@ -20,7 +20,8 @@ Transform = tuple[float, float, float, float, float, float]
 """Affine coefficients (a, b, c, d, e, f): x = a * col + b * row + c, y = d * col + e * row + f."""
 
 SizeUnit = Literal["auto", "px", "m"]
-TermKind = Literal["text", "image", "place"]
+TermKind = Literal["text", "image", "place", "hit"]
+Grouping = Literal["object", "place", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +204,8 @@ class Term:
     """One part of a question.
 
     Attributes:
-        kind: "text", "image" (a picture file) or "place" (lon,lat of a chip).
-        value: The sentence, the path, or "lon,lat".
+        kind: "text", "image" (a picture file), "place" (lon,lat of a chip) or "hit" (a chip).
+        value: The sentence, the path, "lon,lat", or the chip_id.
         weight: Positive for wanted, negative for unwanted.
     """
 
@@ -237,6 +238,8 @@ class Query:
         dates: Acquisition times that pass, or None for any, unknown ones included.
         scenes: Glob over scene uris and names, or None for all.
         min_confidence: Hits below are left out, or None.
+        grouping: What one hit stands for: "object", overlapping chips of one acquisition;
+            "place", overlapping chips of any; "none", each chip for itself.
     """
 
     terms: tuple[Term, ...]
@@ -245,6 +248,7 @@ class Query:
     dates: DateRange | None = None
     scenes: str | None = None
     min_confidence: float | None = None
+    grouping: Grouping = "object"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +262,8 @@ class Hit:
         confidence: In [0, 1], comparable between questions; None until the index has a background.
         chip: The place.
         scene: The scene it was cut from.
+        members: chip_ids of worse chips that stand for the same object, best first.
+        convincing: Whether the confidence is one to rely on; None where there is none.
     """
 
     rank: int
@@ -266,6 +272,8 @@ class Hit:
     confidence: float | None
     chip: Chip
     scene: Scene
+    members: tuple[str, ...] = ()
+    convincing: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,3 +293,9 @@ class SearchResult:
     encoder: EncoderSpec
     rows_considered: int
     elapsed_s: float
+
+    @property
+    def convincing(self) -> bool | None:
+        """Whether any hit is; None where no hit has a confidence."""
+        known = [hit.convincing for hit in self.hits if hit.convincing is not None]
+        return any(known) if known else None

@@ -31,7 +31,7 @@ def test_a_collection_follows_rfc_7946_and_the_contract() -> None:
     document = json.loads(text)
     assert [item["id"] for item in document["features"]] == ["chip0001", "chip0002", "chip0003"]
     first = document["features"][0]["properties"]
-    assert list(first) == CONTRACT
+    assert list(first) == [*CONTRACT, "convincing", "members"]
     assert first["rank"] == 1
     assert first["score"] == first["rank_score"] == 0.38
     assert first["confidence"] is None

@@ -23,6 +23,7 @@ from georclip.errors import QueryError
 if TYPE_CHECKING:
     from georclip.api import Index, SearchResult
     from georclip.search.sentences import Sentence
+    from georclip.values import Grouping
 
 FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
 
@@ -44,6 +45,7 @@ class Filters(TypedDict):
     scene: str | None
     k: int
     exact: bool
+    grouping: Grouping
 
 
 @click.command()
@@ -73,6 +75,12 @@ class Filters(TypedDict):
     "--exact",
     is_flag=True,
     help="Compare every chip; a large compacted index looks at the likely ones only.",
+)
+@click.option("--keep-overlaps", is_flag=True, help="Each chip is a hit, overlapping ones too.")
+@click.option(
+    "--one-per-place",
+    is_flag=True,
+    help="One hit for a place, whatever the number of acquisitions.",
 )
 @click.option(
     "--queries",
@@ -106,6 +114,8 @@ def search(
     scene: str | None,
     k: int,
     exact: bool,
+    keep_overlaps: bool,
+    one_per_place: bool,
     queries: Path | None,
     device: str,
     weights: Path | None,
@@ -113,7 +123,9 @@ def search(
     output: Path | None,
     overwrite: bool,
 ) -> None:
-    """Find the chips that answer TEXT best, as GeoJSON on stdout unless told otherwise.
+    """Find the places that answer TEXT best, as GeoJSON on stdout unless told otherwise.
+
+    Overlapping chips of one acquisition are one hit, which names them in `members`.
 
     A FILE of sentences is UTF-8; blank lines and lines that begin with # are passed over. Each hit
     then says in `query` which sentence it answers, and ranks count from 1 for each.
@@ -132,7 +144,10 @@ def search(
     text = _one_text(words, queries)
     output = None if output == Path("-") else output
     check_output(output, output_format, overwrite=overwrite)
-    filters = Filters(bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k, exact=exact)
+    grouping = _grouping(keep_overlaps=keep_overlaps, one_per_place=one_per_place)
+    filters = Filters(
+        bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k, exact=exact, grouping=grouping
+    )
     questions = None if queries is None else _read(queries)
     problem = ""
     with open_index(index_path, weights=weights, device=device) as index:
@@ -168,6 +183,15 @@ def _one_text(words: tuple[str, ...], queries: Path | None) -> str:
     if not words and queries is None:
         raise click.UsageError("Missing argument 'TEXT': ask a question, or name --queries FILE")
     return words[0] if words else ""
+
+
+def _grouping(*, keep_overlaps: bool, one_per_place: bool) -> Grouping:
+    """What one hit stands for."""
+    if keep_overlaps and one_per_place:
+        raise click.UsageError("give --keep-overlaps or --one-per-place, not both")
+    if keep_overlaps:
+        return "none"
+    return "place" if one_per_place else "object"
 
 
 def _read(file: Path) -> Questions:

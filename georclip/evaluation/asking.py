@@ -168,7 +168,9 @@ def _ask(
     """Ask for the k best chips and judge them; without an encoder that knows a word, for none."""
     hits: tuple[Hit, ...] = ()
     if encoder is not None:
-        query = Query(terms=(Term(kind="text", value=text),), k=k, scenes=asked.uri)
+        query = Query(
+            terms=(Term(kind="text", value=text),), k=k, scenes=asked.uri, grouping="none"
+        )
         hits = search(asked.store, encoder, query).hits
     ranked = np.array([asked.number_of[hit.chip.chip_id] for hit in hits], dtype=np.int64)
     return judge(asked.shares, ranked, right)

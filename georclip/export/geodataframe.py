@@ -9,13 +9,15 @@ from typing import Any
 import geopandas
 import pandas as pd
 
-from georclip.export.records import HitRecord, Hits, Kind, as_hits
+from georclip.export.records import HitRecord, Hits, Kind, as_hits, joined
 from georclip.values import SearchResult
 
 _DTYPES: dict[Kind, str] = {
     "int": "int64",
     "float": "float64",
+    "bool": "boolean",
     "text": "object",
+    "texts": "object",
     "time": "datetime64[us, UTC]",
 }
 
@@ -41,6 +43,8 @@ def column(records: tuple[HitRecord, ...], name: str, kind: Kind) -> pd.Series[A
     if kind == "time":
         utc = [None if time is None else time.astimezone(UTC) for time in values]
         return pd.Series(utc, dtype=_DTYPES[kind])
+    if kind == "texts":
+        values = [joined(texts) for texts in values]
     return pd.Series(values, dtype=_DTYPES[kind])
 
 

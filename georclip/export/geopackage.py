@@ -39,7 +39,7 @@ def write_geopackage(result: SearchResult | Hits, path: Path) -> None:
     metadata = {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in hits.provenance.members().items()
-        if value
+        if value or value is False
     }
     write_layer(to_geodataframe(hits), path, LAYER, metadata=metadata)
     qml = hits_qml([record.score for record in hits.records], label=label_of(hits))

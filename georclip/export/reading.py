@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from georclip.errors import ExportError
-from georclip.export.records import OPTIONAL, PROPERTIES, HitRecord, Hits, Kind, Provenance
+from georclip.export.records import ABSENT, OPTIONAL, PROPERTIES, HitRecord, Hits, Kind, Provenance
 from georclip.export.writing import format_of
 
 if TYPE_CHECKING:
@@ -109,10 +109,14 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
     """Check one hit's properties and footprint; `where` names it in errors."""
     parts: dict[str, Any] = {}
     for name, kind in PROPERTIES.items():
+        if name not in values and name in ABSENT:
+            continue
         if name not in values:
             raise ExportError(f"feature {where} has no {name}: give hits that georclip wrote")
         value = values[name]
-        if _is_null(value):
+        if kind == "texts":
+            parts[name] = _texts(value)
+        elif _is_null(value):
             if name not in OPTIONAL:
                 raise ExportError(f"feature {where} has no value of {name}: it is no hit")
             parts[name] = None
@@ -128,6 +132,13 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
     )
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    """Ids as a list, or as one text parted by blanks."""
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    return tuple(value.split()) if isinstance(value, str) else ()
+
+
 def _one_line(value: object) -> str:
     return " ".join(str(value).split())
 
@@ -137,12 +148,14 @@ def _is_null(value: object) -> bool:
     return value is None or value != value
 
 
-def _convert(value: Any, kind: Kind, where: str) -> float | int | str | datetime:  # noqa: ANN401
+def _convert(value: Any, kind: Kind, where: str) -> float | int | bool | str | datetime:  # noqa: ANN401
     try:
         if kind == "time":
             return _time(value)
         if kind == "text":
             return str(value)
+        if kind == "bool":
+            return bool(value)
         number = float(value)
         if not math.isfinite(number):
             raise ValueError("not finite")
@@ -166,7 +179,13 @@ def _provenance(member: object) -> Provenance:
         encoder=str(known.get("encoder") or ""),
         rows_considered=int(rows) if rows.isdecimal() else None,
         version=str(known.get("version") or ""),
+        convincing=_truth(known.get("convincing")),
     )
+
+
+def _truth(found: object) -> bool | None:
+    """A truth value as JSON has it, or as text in a table of metadata."""
+    return {"true": True, "false": False}.get(str(found).lower())
 
 
 def _queries(found: object) -> tuple[str, ...]:

@@ -13,8 +13,8 @@ from georclip.values import Hit, Query, Scene, SearchResult
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
 
-Kind = Literal["int", "float", "text", "time"]
-Property = int | float | str | None
+Kind = Literal["int", "float", "bool", "text", "texts", "time"]
+Property = int | float | str | list[str] | None
 
 PROPERTIES: Mapping[str, Kind] = {
     "rank": "int",
@@ -33,14 +33,19 @@ PROPERTIES: Mapping[str, Kind] = {
     "gsd_m": "float",
     "valid_fraction": "float",
     "chip_id": "text",
+    "convincing": "bool",
+    "members": "texts",
 }
 """A hit's properties in the order in which they are written, and what each holds."""
 
 _MANY: Mapping[str, Kind] = {"query": "text", **PROPERTIES}
 """The same where hits answer several questions."""
 
-OPTIONAL = frozenset({"confidence", "acquired"})
+OPTIONAL = frozenset({"confidence", "acquired", "convincing"})
 """Properties that may be null."""
+
+ABSENT = frozenset({"convincing", "members"})
+"""Properties that files of earlier versions do not have."""
 
 _DECIMALS = 7
 """Of scores and sizes in text formats: what float32 holds."""
@@ -68,6 +73,8 @@ class HitRecord:
         valid_fraction: Share of usable pixels, in [0, 1].
         chip_id: Stable over runs, and unique among hits.
         footprint: EPSG:4326, split at the date line.
+        convincing: Whether the confidence is one to rely on, or None.
+        members: chip_ids of worse chips that stand for the same object, best first.
         query: The question in words, where hits answer several; else None.
     """
 
@@ -88,6 +95,8 @@ class HitRecord:
     valid_fraction: float
     chip_id: str
     footprint: Polygon | MultiPolygon
+    convincing: bool | None = None
+    members: tuple[str, ...] = ()
     query: str | None = None
 
 
@@ -102,6 +111,8 @@ class Provenance:
         encoder: Name of the encoder.
         rows_considered: Chips that passed the filters and were compared.
         version: The georclip that searched.
+        convincing: Whether any hit of one question is; None where no hit has a confidence, and
+            where there were several questions.
     """
 
     query: str = ""
@@ -109,6 +120,7 @@ class Provenance:
     encoder: str = ""
     rows_considered: int | None = None
     version: str = ""
+    convincing: bool | None = None
 
     def members(self) -> dict[str, str | int | list[str] | None]:
         """What JSON and tables of metadata say of it."""
@@ -119,6 +131,7 @@ class Provenance:
             "encoder": self.encoder,
             "rows_considered": self.rows_considered,
             "version": self.version,
+            **({} if self.convincing is None else {"convincing": self.convincing}),
         }
 
 
@@ -161,6 +174,7 @@ def as_hits(result: SearchResult | Hits) -> Hits:
             encoder=result.encoder.name,
             rows_considered=result.rows_considered,
             version=georclip.__version__,
+            convincing=result.convincing,
         ),
         scenes=tuple(scenes.values()),
     )
@@ -218,9 +232,16 @@ def format_time(instant: datetime | None) -> str | None:
     return utc.isoformat().replace("+00:00", "Z")
 
 
-def _plain(value: float | str | datetime | None) -> Property:
+def joined(texts: Iterable[str]) -> str:
+    """Several ids as one text, for tables: parted by blanks."""
+    return " ".join(texts)
+
+
+def _plain(value: float | str | tuple[str, ...] | datetime | None) -> Property:
     if isinstance(value, datetime):
         return format_time(value)
+    if isinstance(value, tuple):
+        return list(value)
     return round(value, _DECIMALS) if isinstance(value, float) else value
 
 
@@ -244,4 +265,6 @@ def _record(hit: Hit) -> HitRecord:
         valid_fraction=chip.valid_fraction,
         chip_id=chip.chip_id,
         footprint=chip.footprint,
+        convincing=hit.convincing,
+        members=hit.members,
     )

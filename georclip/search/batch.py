@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from georclip.errors import QueryError
 from georclip.search.engine import search_many
 from georclip.search.query import build_query, with_text
-from georclip.values import Query, SearchResult
+from georclip.values import Grouping, Query, SearchResult
 
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
@@ -29,6 +29,8 @@ def search_sentences(
     scenes: str | None = None,
     k: int = 10,
     exact: bool = False,
+    min_confidence: float | None = None,
+    grouping: Grouping = "object",
 ) -> tuple[SearchResult | QueryError, ...]:
     """Ask an index many sentences.
 
@@ -36,12 +38,14 @@ def search_sentences(
         store: An open index.
         encoder: Gives what made the index's vectors; called once what can be checked without is.
         texts: The sentences, as `build_query` takes them.
-        bbox: As in `build_query`, as are `aoi`, `dates`, `scenes` and `k`.
+        bbox: As in `build_query`, as are the filters, `k`, `min_confidence` and `grouping`.
         aoi: A vector file, or a geometry.
         dates: An interval.
         scenes: A glob.
         k: Most hits of each.
         exact: Compare every vector.
+        min_confidence: Hits below are left out.
+        grouping: What one hit stands for.
 
     Returns:
         One entry a sentence, in order.
@@ -51,7 +55,10 @@ def search_sentences(
     """
     if isinstance(texts, str):
         raise QueryError(f"many questions are a list of sentences, not one: [{texts!r}]")
-    filters = build_query(_ANYTHING, bbox=bbox, aoi=aoi, dates=dates, scenes=scenes, k=k)
+    filters = build_query(
+        _ANYTHING, bbox=bbox, aoi=aoi, dates=dates, scenes=scenes, k=k,
+        min_confidence=min_confidence, grouping=grouping,
+    )  # fmt: skip
     queries = [_query(filters, text) for text in texts]
     asked = [query for query in queries if isinstance(query, Query)]
     answers = iter(search_many(store, encoder(), asked, exact=exact) if asked else ())

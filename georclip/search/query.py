@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from georclip.errors import QueryError
-from georclip.values import DateRange, Query, Term
+from georclip.values import DateRange, Grouping, Query, Term
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -35,6 +35,7 @@ def build_query(
     scenes: str | None = None,
     k: int = 10,
     min_confidence: float | None = None,
+    grouping: Grouping = "object",
 ) -> Query:
     """Check a question's parts and put them together.
 
@@ -46,6 +47,7 @@ def build_query(
         scenes: Glob over scene uris and names.
         k: Most hits.
         min_confidence: Hits below are left out, in [0, 1].
+        grouping: What one hit stands for: "object", "place" or "none", as in `Query`.
 
     Raises:
         QueryError: A part makes no sense, is empty or out of range; the message says which.
@@ -55,6 +57,9 @@ def build_query(
         raise QueryError(f"-k {k!r} is no number of hits: give a whole number, 1 or more")
     if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
         raise QueryError(f"a confidence of {min_confidence} does not exist: give 0 to 1")
+    if grouping not in get_args(Grouping):
+        names = ", ".join(map(repr, get_args(Grouping)))
+        raise QueryError(f"hits cannot be grouped by {grouping!r}: use one of {names}")
     if scenes is not None and not scenes.strip():
         raise QueryError('the scene filter is empty: give a name or a glob such as "*_2018*.tif"')
     area = None
@@ -69,6 +74,7 @@ def build_query(
         dates=parse_datetime_interval(dates) if dates is not None else None,
         scenes=scenes,
         min_confidence=min_confidence,
+        grouping=grouping,
     )
 
 

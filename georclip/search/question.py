@@ -1,0 +1,67 @@
+"""A question as the engine compares it: vectors with weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from georclip.values import TermKind
+
+Vector = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One term of a question.
+
+    Attributes:
+        kind: What it was made from.
+        label: The term in words.
+        vector: float32, (dim,), unit length.
+        weight: Positive for wanted, negative for unwanted.
+    """
+
+    kind: TermKind
+    label: str
+    vector: Vector
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What chips are compared with.
+
+    Attributes:
+        direction: float32, (dim,), unit length: candidates are found by the cosine with it, which
+            is a hit's score.
+        parts: The terms; one for a plain sentence.
+    """
+
+    direction: Vector
+    parts: tuple[Part, ...]
+
+    @property
+    def breadth(self) -> int:
+        """Candidates to be ranked at least: 1 where their order by score is their rank."""
+        return 1
+
+    def rank_scores(
+        self, scores: npt.NDArray[np.float64], vectors: npt.NDArray[np.float32] | None
+    ) -> npt.NDArray[np.float64]:
+        """What rank sorts by.
+
+        Args:
+            scores: Cosines of candidates with `direction`, (n,).
+            vectors: Their embeddings, (n, dim); None where `breadth` is 1.
+
+        Returns:
+            (n,); the scores themselves where there is one term.
+        """
+        return scores
+
+
+def single(part: Part) -> Question:
+    """A question of one term."""
+    return Question(direction=part.vector, parts=(part,))
