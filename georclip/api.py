@@ -216,6 +216,7 @@ class Index:
         from georclip.indexing import index_scene
         from georclip.scenes.access import Access
         from georclip.scenes.scene import open_scene
+        from georclip.search.judging import keep_references
 
         opened = open_scene(
             os.fspath(scene),
@@ -226,7 +227,7 @@ class Index:
             access=access or Access(),
         )
         self._keep_text()
-        return index_scene(
+        report = index_scene(
             self._writer(),
             self.indexer,
             opened,
@@ -235,6 +236,8 @@ class Index:
             batch_size=batch_size,
             progress=progress,
         )
+        keep_references(self._writer(), self.indexer)
+        return report
 
     def search(
         self,

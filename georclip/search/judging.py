@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
 from georclip.search import neutral
-from georclip.search.calibration import CONVINCING, SUPPORT, Calibration, combine
+from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from georclip.encoders.base import Encoder
     from georclip.index.store import IndexStore
     from georclip.search.question import Part, Question
 
-Vectors = npt.NDArray[np.float32]
-Confidences = npt.NDArray[np.float64]
+    Vectors = npt.NDArray[np.float32]
+    Confidences = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +40,17 @@ class Judge:
         vectors = None if prompts is None else prompts.vectors
         return cls(calibration=Calibration.of(background.vectors, vectors))
 
-    @property
-    def needs(self) -> int:
-        """Best chips of a question that have to be at hand, however few hits are wanted."""
-        return 0 if self.calibration is None else SUPPORT
+    def pool_size(self, chips: int) -> int:
+        """Best chips of a question to have at hand where so many are to be judged."""
+        return chips if self.calibration is None else block_of(chips)
 
     def confidences(self, question: Question, vectors: Vectors) -> Confidences | None:
         """How sure each candidate is.
 
         Args:
             question: What is asked.
-            vectors: The candidates' embeddings, float32, (n, dim), best first.
+            vectors: The candidates' embeddings, float32, (n, dim), best first; `pool_size` of
+                them, or all there are.
 
         Returns:
             float64 in [0, 1], (n,); None where the index cannot say.
@@ -90,5 +90,5 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
 
 def _of_part(calibration: Calibration, part: Part, vectors: Vectors) -> Confidences | None:
     if part.is_picture:
-        return calibration.image_confidence(part.vector, vectors, vectors[:SUPPORT])
-    return calibration.text_confidence(part.vector, vectors, vectors[:SUPPORT])
+        return calibration.image_confidence(part.vector, vectors)
+    return calibration.text_confidence(part.vector, vectors)

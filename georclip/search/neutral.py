@@ -7,6 +7,7 @@ words, several to each kind, so that most chips of any scene find one that fits.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,11 @@ PROMPTS: tuple[str, ...] = (
     "a blurred picture", "a regular texture", "stripes", "a pattern of dots", "dark shadow",
     "a picture that is too dark to see anything",
 )  # fmt: skip
+
+
+def digest() -> str:
+    """Name the prompts of this version: vectors of others are made anew."""
+    return hashlib.sha256("\n".join(PROMPTS).encode()).hexdigest()[:16]
 
 
 def embed_neutral(
