@@ -57,7 +57,8 @@ class Judge:
         """
         if self.calibration is None:
             return None
-        wanted, unwanted = [], []
+        wanted: list[Confidences] = []
+        unwanted: list[Confidences] = []
         parts = sorted(question.parts, key=lambda part: part.weight < 0)  # wanted ones first
         for part in parts:
             confidence = _of_part(self.calibration, part, vectors)
