@@ -42,7 +42,9 @@ def test_a_bbox_holds(index, drawn):
     west, south, east, north = drawn.place("forest").footprint.bounds
     result = index.search("green", bbox=(west, south, east, north), k=10_000)
     assert 0 < len(result.hits) < len(everything.hits)
-    assert result.rows_considered == len(result.hits)
+    assert result.rows_considered == sum(1 + len(hit.members) for hit in result.hits)
+    each = index.search("green", bbox=(west, south, east, north), k=10_000, grouping="none")
+    assert result.rows_considered == len(each.hits) > len(result.hits)
 
 
 def test_write_names_the_format_by_suffix(index, tmp_path):

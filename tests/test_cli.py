@@ -80,7 +80,22 @@ def test_search_answers_with_valid_geojson(world):
     assert set(answer["features"][0]["properties"]) == {
         "rank", "score", "rank_score", "confidence", "scene", "uri", "scene_id", "acquired",
         "col_off", "row_off", "width", "height", "scale", "gsd_m", "valid_fraction", "chip_id",
+        "convincing", "members",
     }  # fmt: skip
+
+
+def test_a_hit_stands_for_an_object_unless_overlaps_are_kept(world):
+    objects = search(world, "forest", "-k", "1000")["features"]
+    chips = search(world, "forest", "-k", "1000", "--keep-overlaps")["features"]
+    places = search(world, "forest", "-k", "1000", "--one-per-place")["features"]
+    joined = [name for f in objects for name in (f["id"], *f["properties"]["members"])]
+    assert sorted(joined) == sorted(f["id"] for f in chips)
+    assert len(places) <= len(objects) < len(chips)
+    both = georclip(
+        "search", "forest", "--keep-overlaps", "--one-per-place", "-i", world / "index"
+    )  # fmt: skip
+    assert both.returncode == 2
+    assert "not both" in both.stderr
 
 
 def test_answers_repeat(world):

@@ -35,8 +35,8 @@ REPLACE = [
     "catalog:Catalog.add_chips:after",
     "catalog:Catalog.add_segment:after",
     "changes:commit_scene:after",
-    "store:write_manifest:before",
-    "store:remove_unknown_segments:before",
+    "upkeep:write_manifest:before",
+    "upkeep:remove_unknown_segments:before",
     "staging:StagingArea.discard:before",
 ]
 OTHERS = [
@@ -45,7 +45,7 @@ OTHERS = [
     ("compact", "changes:_write_slices:after"),
     ("compact", "catalog:Catalog.renumber:after"),
     ("compact", "changes:compact_rows:after"),
-    ("compact", "store:write_manifest:after"),
+    ("compact", "upkeep:write_manifest:after"),
 ]
 
 
@@ -106,7 +106,7 @@ def test_killed_while_replacing_a_scene(
         assert store.info().staged == ()
         assert len(by_chip(store)) == len(before) - len(old) + CHANGED
     assert {entry.name for entry in path.iterdir()} == {
-        "index.json", "catalog.sqlite", "segments", "staging", "lock"
+        "index.json", "catalog.sqlite", "segments", "staging", "lock", "background.npy"
     }  # fmt: skip
 
 

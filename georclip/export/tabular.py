@@ -25,10 +25,10 @@ from georclip.values import SearchResult
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MIN_NAME_WIDTH = 8
 _COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
-    ("query", "<"), ("rank", ">"), ("score", ">"), ("scene", "<"), ("lon", ">"), ("lat", ">"),
-    ("side m", ">"), ("acquired", "<"),
+    ("query", "<"), ("rank", ">"), ("score", ">"), ("confidence", ">"), ("scene", "<"),
+    ("lon", ">"), ("lat", ">"), ("side m", ">"), ("acquired", "<"),
 )  # fmt: skip
-"""Headings of a table; the first where there are several questions."""
+"""Headings of a table; `_left_out` says which of them it goes without."""
 _WORDS = frozenset({"query", "scene"})
 
 
@@ -74,9 +74,12 @@ def dumps_table(result: SearchResult | Hits, *, width: int | None = None) -> str
     hits = as_hits(result)
     if not hits.records:
         return "no hits\n"
-    columns = _COLUMNS if hits.answers_many else _COLUMNS[1:]
+    without = _left_out(hits)
+    columns = [column for column in _COLUMNS if column[0] not in without]
     rows = [[heading for heading, _ in columns]]
-    rows += [_row(record)[-len(columns) :] for record in hits.records]
+    for record in hits.records:
+        cells = zip(_COLUMNS, _row(record), strict=True)
+        rows.append([cell for (heading, _), cell in cells if heading not in without])
     if width is not None:
         _fit(rows, width)
     sides = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
@@ -90,6 +93,14 @@ def dumps_table(result: SearchResult | Hits, *, width: int | None = None) -> str
     return "\n".join(lines) + "\n"
 
 
+def _left_out(hits: Hits) -> set[str]:
+    """Headings under which no hit has anything to say."""
+    without = set() if hits.answers_many else {"query"}
+    if all(record.confidence is None for record in hits.records):
+        without.add("confidence")
+    return without
+
+
 def _row(record: HitRecord) -> list[str]:
     lon, lat = centre(record)
     side_m = math.sqrt(record.width * record.height) * record.gsd_m  # square on the ground
@@ -98,6 +109,7 @@ def _row(record: HitRecord) -> list[str]:
         _printable(record.query or ""),
         str(record.rank),
         f"{record.score:.3f}",
+        "-" if record.confidence is None else f"{record.confidence:.2f}",
         _printable(record.scene),
         f"{lon:.5f}",
         f"{lat:.5f}",

@@ -143,6 +143,11 @@ class Catalog:
             found = self._scenes("WHERE scene_id = ?", (scene_id,))
         return found[0] if found else None
 
+    def scene_numbers(self) -> npt.NDArray[np.int64]:
+        """Numbers of all scenes, ascending."""
+        found = self._all("SELECT number FROM scenes")
+        return np.array(sorted(entry[0] for entry in found), dtype=np.int64)
+
     def scenes_by_number(self, numbers: Iterable[int]) -> dict[int, IndexedScene]:
         """Scenes by their numbers; unknown ones are left out."""
         where = "WHERE number IN (SELECT value FROM json_each(?))"
@@ -215,6 +220,33 @@ class Catalog:
         """The row of a chip."""
         found = self._all('SELECT "row" FROM chips WHERE chip_id = ?', (chip_id,))
         return int(found[0][0]) if found else None
+
+    def chip_ids_of_scene(self, number: int) -> list[str]:
+        """Ids of a scene's chips, in no order."""
+        found = self._all("SELECT chip_id FROM chips WHERE scene = ?", (number,))
+        return [str(entry[0]) for entry in found]
+
+    def rows_and_scales(
+        self, chip_ids: Sequence[str]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+        """Rows of chips, int64, and the scales that they were cut at, float32, in their order.
+
+        Raises:
+            IndexCorruptError: There is no such chip.
+        """
+        found = self._all(
+            'SELECT chip_id, "row", scale FROM chips '
+            "WHERE chip_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(chip_ids)),),
+        )
+        known = {chip_id: (row, scale) for chip_id, row, scale in found}
+        if not known.keys() >= set(chip_ids):
+            raise IndexCorruptError(f"{self._path} lacks chips that it had; {MEND}")
+        rows = np.array([known[chip_id][0] for chip_id in chip_ids], dtype=np.int64)
+        try:
+            return rows, np.array([known[chip_id][1] for chip_id in chip_ids], dtype=np.float32)
+        except (ValueError, TypeError) as error:
+            raise IndexCorruptError(f"{self._path} holds a damaged chip; {MEND}") from error
 
     def chips_between(
         self, first: int, end: int

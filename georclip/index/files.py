@@ -72,6 +72,15 @@ class Layout:
         return self.root / "background.npy"
 
     @property
+    def references(self) -> Path:
+        """One file per named set of vectors, where there are any."""
+        return self.root / "references"
+
+    def reference(self, name: str) -> Path:
+        """File of one named set of vectors."""
+        return self.references / f"{name}.npy"
+
+    @property
     def encoder(self) -> Path:
         """An exported text tower, where there is one."""
         return self.root / "encoder"
@@ -94,7 +103,7 @@ class Layout:
         journals = {f"{self.catalog.name}{end}" for end in ("-journal", "-wal", "-shm")}
         views = {f"{self.footprints.name}{end}" for end in ("", "-journal", "-wal", "-shm")}
         own = (self.manifest, self.catalog, self.segments, self.staging, self.lock)
-        later = (self.background, self.encoder)
+        later = (self.background, self.references, self.encoder)
         return frozenset({path.name for path in own + later} | journals | views)
 
 
@@ -118,6 +127,12 @@ def sha256_of(path: Path) -> str:
 def describe_file(layout: Layout, path: Path) -> FileRecord:
     """Size and checksum of a file of the index."""
     return FileRecord(name=layout.name_of(path), bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+def record_of(layout: Layout, path: Path, data: bytes) -> FileRecord:
+    """The same for a file with these contents, which need not be read for it."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    return FileRecord(name=layout.name_of(path), bytes=len(data), sha256=sha256)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

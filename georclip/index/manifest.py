@@ -95,6 +95,19 @@ def with_segment_files(manifest: Manifest, files: Iterable[FileRecord]) -> Manif
     return dataclasses.replace(manifest, files=tuple(listed))
 
 
+def with_file(manifest: Manifest, file: FileRecord) -> Manifest:
+    """The manifest with a file listed, instead of what it said of that name."""
+    listed = (*without_file(manifest, file.name).files, file)
+    ordered = sorted(listed, key=lambda record: record.name)
+    return dataclasses.replace(manifest, files=tuple(ordered))
+
+
+def without_file(manifest: Manifest, name: str) -> Manifest:
+    """The manifest with a file no longer listed."""
+    others = tuple(file for file in manifest.files if file.name != name)
+    return dataclasses.replace(manifest, files=others)
+
+
 def encoder_from_json(entry: Mapping[str, Any]) -> EncoderSpec:
     """An encoder's description from what `dataclasses.asdict` and JSON made of it.
 
@@ -102,16 +115,16 @@ def encoder_from_json(entry: Mapping[str, Any]) -> EncoderSpec:
     """
     ground = entry["ground_size_m"]
     return EncoderSpec(
-        name=_line(entry["name"]),
-        architecture=_line(entry["architecture"]),
-        activation=_line(entry["activation"]),
-        weights_sha256=_line(entry["weights_sha256"]),
+        name=printable(entry["name"]),
+        architecture=printable(entry["architecture"]),
+        activation=printable(entry["activation"]),
+        weights_sha256=printable(entry["weights_sha256"]),
         dim=int(entry["dim"]),
         image_size_px=int(entry["image_size_px"]),
         mean=_three(entry["mean"]),
         std=_three(entry["std"]),
         ground_size_m=None if ground is None else _three(ground),
-        licence=_line(entry["licence"]),
+        licence=printable(entry["licence"]),
     )
 
 
@@ -126,7 +139,8 @@ def plan_from_json(entry: Mapping[str, Any]) -> ChipPlan:
     )
 
 
-def _line(value: object) -> str:
+def printable(value: object) -> str:
+    """A text as one line that a terminal can show."""
     return "".join(sign if sign.isprintable() else "?" for sign in str(value))
 
 

@@ -1,31 +1,24 @@
-"""What can be asked of an index: scenes, rows that pass filters, the best of them, its state."""
+"""What can be asked of an index: rows that pass filters, the best of them, its state."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from georclip.errors import EncoderMismatchError, GeorclipError, IndexCorruptError, QueryError
+from georclip.errors import GeorclipError, IndexCorruptError, QueryError
 from georclip.index.batch import top_rows_of_many
 from georclip.index.catalog import Catalog
+from georclip.index.contents import IndexContents
 from georclip.index.files import Layout, missing, saying_where
 from georclip.index.info import describe
 from georclip.index.manifest import Manifest
 from georclip.index.ranking import as_runs, top_rows, unit_query
-from georclip.index.records import (
-    IndexedScene,
-    IndexInfo,
-    SceneStatus,
-    Selection,
-    as_utc,
-    encoder_fingerprint,
-)
+from georclip.index.records import IndexInfo, Selection
 from georclip.index.runs import RowRuns
 from georclip.index.scanning import Scanner
 from georclip.index.scores import unit_fp32
@@ -33,13 +26,13 @@ from georclip.index.selecting import select_rows
 from georclip.index.sqlite_errors import MEND
 from georclip.index.verification import Finding, verify_index
 from georclip.index.view import open_view
-from georclip.values import Chip, ChipPlan, DateRange, EncoderSpec, Scene
+from georclip.values import Chip, DateRange, Scene
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
 
 
-class IndexReader:
+class IndexReader(IndexContents):
     """An open index, to be asked; one thread at a time.
 
     A reader follows what a writer does: every question is answered from the newest state, and
@@ -48,78 +41,9 @@ class IndexReader:
 
     def __init__(self, layout: Layout, manifest: Manifest, catalog: Catalog) -> None:
         """Not for callers: `IndexStore.create` and `IndexStore.open` make one."""
-        self._layout = layout
-        self._manifest = manifest
-        self._catalog = catalog
+        super().__init__(layout, manifest, catalog)
         self._view = open_view(layout, catalog, manifest.encoder.dim)
         self._scanner = Scanner()
-
-    @property
-    def path(self) -> Path:
-        """The folder."""
-        return self._layout.root
-
-    @property
-    def encoder(self) -> EncoderSpec:
-        """What made every vector."""
-        return self._manifest.encoder
-
-    @property
-    def plan(self) -> ChipPlan:
-        """How scenes are cut, as asked when the index was made."""
-        return self._manifest.plan
-
-    def check_encoder(self, spec: EncoderSpec) -> None:
-        """See that an encoder is the one that made the index.
-
-        Raises:
-            EncoderMismatchError: It is another.
-        """
-        own = self.encoder
-        if encoder_fingerprint(spec) != encoder_fingerprint(own):
-            raise EncoderMismatchError(
-                f"{self.path} was made with {_named(own)}, not with {_named(spec)}; use that "
-                "encoder, or index the scenes into another folder (-i) with this one"
-            )
-
-    # Scenes
-
-    def scenes(self) -> tuple[Scene, ...]:
-        """The scenes in the index, by uri."""
-        return tuple(indexed.scene for indexed in self._catalog.scenes())
-
-    def indexed_scenes(self) -> tuple[IndexedScene, ...]:
-        """The scenes with their counts, fingerprints and digests, by uri."""
-        return self._catalog.scenes()
-
-    def indexed_scene(self, uri: str) -> IndexedScene | None:
-        """One scene with its counts, or None where the index has no such uri."""
-        return self._catalog.scene_by(uri=uri)
-
-    def chip_count(self, uri: str) -> int:
-        """Chips of one scene; 0 where the index has no such uri."""
-        indexed = self.indexed_scene(uri)
-        return 0 if indexed is None else indexed.chip_count
-
-    def scene_status(self, scene: Scene, plan_fingerprint: str) -> SceneStatus:
-        """What indexing a scene would change.
-
-        Returns:
-            "same": nothing. "moved": the same contents are there under another uri
-            (`move_scene` records the new one). "redated": only its time is another
-            (`move_scene` too). "changed": its contents, plan, bands or stretch are others.
-            "new": neither its uri nor its contents are there.
-        """
-        with self._catalog.snapshot():
-            there = self._catalog.scene_by(uri=scene.uri)
-            alike = self._catalog.scene_by(scene_id=scene.scene_id)
-        if alike is None:
-            return "new" if there is None else "changed"
-        if alike.plan_fingerprint != plan_fingerprint:
-            return "changed"
-        if alike.scene.uri != scene.uri:
-            return "moved"
-        return "redated" if _redated(alike.scene, scene) else "same"
 
     # Questions
 
@@ -306,16 +230,3 @@ class IndexReader:
         """Open the newest state where it is not the one at hand."""
         if self._catalog.generation() != self._view.generation:
             self._view = open_view(self._layout, self._catalog, self.encoder.dim, self._view)
-
-
-def _redated(known: Scene, now: Scene) -> bool:
-    """Whether a scene's time is given, and another than the one on record."""
-    if now.acquired is None:
-        return False
-    return known.acquired is None or as_utc(known.acquired) != as_utc(now.acquired)
-
-
-def _named(spec: EncoderSpec) -> str:
-    return (
-        f"{spec.name} ({spec.architecture}, {spec.activation}, weights {spec.weights_sha256[:12]})"
-    )

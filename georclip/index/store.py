@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
+import numpy as np
+import numpy.typing as npt
+
 from georclip.errors import GeorclipError
-from georclip.index import changes
+from georclip.index import changes, upkeep
 from georclip.index.catalog import Catalog
-from georclip.index.files import Layout, remove_folder, saying_where
+from georclip.index.files import Layout, record_of, saying_where, write_atomically
 from georclip.index.locks import WriterLock
 from georclip.index.making import check_free
-from georclip.index.manifest import Manifest, read_manifest, with_segment_files, write_manifest
+from georclip.index.manifest import Manifest, read_manifest, with_file, write_manifest
 from georclip.index.reading import IndexReader
 from georclip.index.records import (
     CommitReport,
@@ -25,7 +27,7 @@ from georclip.index.records import (
     plan_fingerprint,
     scene_matches,
 )
-from georclip.index.segments import remove_unknown_segments
+from georclip.index.references import check_reference_name, pack_reference
 from georclip.index.staged_scene import SceneStaging
 from georclip.index.staging import StagingArea
 from georclip.index.verification import Finding, verify_index
@@ -108,7 +110,7 @@ class IndexStore(IndexReader):
             undo.callback(catalog.close)
             store = cls(layout, manifest, catalog, lock)
             if writable:
-                store._tidy()
+                store._manifest = upkeep.tidy(layout, manifest, catalog, store._view)
             undo.pop_all()
             return store
 
@@ -218,6 +220,40 @@ class IndexStore(IndexReader):
         with suppress(GeorclipError):  # a reader may be at it; the space is given back next time
             self._catalog.vacuum()
 
+    # Vectors beside the rows; the background keeps itself
+
+    def keep_reference(
+        self,
+        name: str,
+        labels: Sequence[str],
+        vectors: npt.NDArray[np.float32],
+        *,
+        made_from: str,
+    ) -> None:
+        """Keep a named set of vectors, instead of the one that had the name.
+
+        Args:
+            name: Up to 32 of a-z, 0-9, - and _, a letter first.
+            labels: What each vector is of.
+            vectors: float32, (n, dim), any length but zero; by the index's own encoder.
+            made_from: A digest of what the vectors were made from, so that `reference` can be asked
+                whether they are still the right ones.
+
+        Raises:
+            GeorclipError: The name, labels or vectors are no good, or the index cannot be written.
+            EncoderMismatchError: The vectors have another length than the index's.
+        """
+        self._check_writable()
+        check_reference_name(name)
+        data = pack_reference(labels, vectors, made_from, self.encoder.dim)
+        path = self._layout.reference(name)
+        with saying_where(self.path, "write to"):
+            path.parent.mkdir(exist_ok=True)
+            write_atomically(path, data)
+            manifest = with_file(self._manifest, record_of(self._layout, path, data))
+            write_manifest(self._layout, manifest)
+            self._manifest = manifest
+
     def _check_writable(self) -> None:
         if self._lock is None:
             raise GeorclipError(f"{self.path} is open for reading only; open it for writing")
@@ -230,27 +266,9 @@ class IndexStore(IndexReader):
             self._settle()
 
     def _settle(self) -> None:
-        """After a commit: the newest state, a manifest that says so, no files left over."""
+        """After a commit: the newest state, and everything beside the catalog as it says."""
         self._follow()
-        records = [segment.record for segment in self._view.segments]
-        files = (file for record in records for file in record.files)
-        manifest = with_segment_files(self._manifest, files)
-        if manifest != self._manifest:
-            write_manifest(self._layout, manifest)
-            self._manifest = manifest
-        remove_unknown_segments(self._layout, records)
-
-    def _tidy(self) -> None:
-        """Put right what a killed writer left: manifest, segments, parts of scenes long in."""
-        self._layout.segments.mkdir(exist_ok=True)
-        self._layout.staging.mkdir(exist_ok=True)
-        self._settle()
-        for folder in self._layout.staging.iterdir():
-            done = self._catalog.scene_by(scene_id=folder.name)
-            with suppress(OSError, ValueError, AttributeError):
-                identity = json.loads((folder / "scene.json").read_bytes())
-                if done and done.plan_fingerprint == identity.get("plan_fingerprint"):
-                    remove_folder(folder)
+        self._manifest = upkeep.settle(self._layout, self._manifest, self._catalog, self._view)
 
     def _commit(
         self, scene: Scene, fingerprint: str, area: StagingArea, skipped: Mapping[str, int]
