@@ -15,7 +15,9 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +31,8 @@ from tests.benchmarks.overlapping_index import PatchyVectors, overlapping_chips
 
 KS = (10, 20)
 TOGETHER = 1_000
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,8 @@ def print_alone(store: IndexStore, encoder: Numbered, repeats: int) -> None:
         kept, objects, found = [], [], []
         for number in range(repeats):
             for grouping in ("none", "object") * 2:  # twice: the first warms the pages
-                wall_ms, (result,) = timed(
-                    lambda n=number, g=grouping: (search(store, encoder, asking(n, k, g)),)
-                )
+                query = asking(number, k, grouping)
+                wall_ms, result = timed(partial(search, store, encoder, query))
                 (kept if grouping == "none" else objects).append(wall_ms)
             found.append(result)
         before, after = (statistics.median(walls[1::2]) for walls in (kept, objects))
@@ -117,7 +120,7 @@ def print_together(store: IndexStore, encoder: Numbered, count: int) -> None:
     for _ in range(2):
         for grouping, found in walls.items():
             queries = [asking(number, 10, grouping) for number in range(count)]
-            wall_ms, _ = timed(lambda q=queries: search_many(store, encoder, q))
+            wall_ms, _ = timed(partial(search_many, store, encoder, queries))
             found.append(wall_ms / 1000)
     before, after = min(walls["none"]), min(walls["object"])
     print(f"| {before:.2f} | {after:.2f} | {after / before:.2f} |", flush=True)
@@ -128,9 +131,7 @@ def asking(number: int, k: int, grouping: Grouping) -> Query:
     return Query(terms=(Term(kind="text", value=str(number)),), k=k, grouping=grouping)
 
 
-def timed(
-    work: Callable[[], tuple[SearchResult, ...]],
-) -> tuple[float, tuple[SearchResult, ...]]:
+def timed(work: Callable[[], Answer]) -> tuple[float, Answer]:
     """Wall time, ms, and what came of it."""
     started = time.perf_counter()
     result = work()
