@@ -33,6 +33,10 @@ from tests.benchmarks.machine import print_machine
 from tests.benchmarks.small_things import draw_small_things
 
 QUESTIONS = {"ship": "ships", "plane": "planes", "storage tank": "storage tanks"}
+HEAD = (
+    "| scenes | question | hits holding one | area, median (mean) | inside | middle | random | s |\n"
+    "|---|---|---|---|---|---|---|---|"
+)
 INSIDE = 0.9
 _RANDOM = 20
 
@@ -81,10 +85,7 @@ def main() -> None:
     asked = parser.parse_args()
     logging.getLogger("georclip").setLevel(logging.WARNING)
     print_machine()
-    print(
-        "| scenes | question | hits that hold one | area, median (mean) | inside | middle | random | s |"
-    )
-    print("|---|---|---|---|---|---|---|---|", flush=True)
+    print(HEAD, flush=True)
     drawn = []
     for name, draw in (("among their like", draw_scene), ("alone", draw_small_things)):
         drawn += measure_drawn(name, draw, asked.seeds, k=asked.k)
