@@ -34,7 +34,7 @@ from tests.benchmarks.small_things import draw_small_things
 
 QUESTIONS = {"ship": "ships", "plane": "planes", "storage tank": "storage tanks"}
 HEAD = (
-    "| scenes | question | hits holding one | area, median (mean) | inside | middle | random | s |\n"
+    "| scenes | question | holding hits | area, median (mean) | inside | middle | random | s |\n"
     "|---|---|---|---|---|---|---|---|"
 )
 INSIDE = 0.9
