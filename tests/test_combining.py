@@ -57,9 +57,7 @@ def test_one_term_is_its_vector(seed: int, known: bool) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(2, 5))
-def test_chips_rank_by_the_weighted_sum_of_standardised_similarities(
-    seed: int, count: int
-) -> None:
+def test_chips_rank_by_the_weighted_sum_of_standardised_similarities(seed: int, count: int) -> None:
     parts, background = draw(seed, count), sample(seed)
     question = combine(parts, background)
     assert question.direction.dtype == np.float32
