@@ -52,19 +52,22 @@ class SearchResult(values.SearchResult):
 
         return geojson.dumps(self)
 
-    def write(self, path: PathLike, *, overwrite: bool = False) -> Path:
+    def write(
+        self, path: PathLike, *, overwrite: bool = False, access: Access | None = None
+    ) -> Path:
         """Write the hits; the suffix names the format.
 
         Args:
-            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet or .csv.
+            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet, .csv or .html.
             overwrite: Replace a file that is there.
+            access: What a page may read beside local scenes: servers, and what VRTs name.
 
         Raises:
             ExportError: Unknown suffix, a file in the way, or a folder that cannot be written.
         """
         from georclip.export.writing import write_hits
 
-        write_hits(self, Path(path), overwrite=overwrite)
+        write_hits(self, Path(path), overwrite=overwrite, access=access)
         return Path(path)
 
 

@@ -10,17 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from georclip.cli.options import overwrite_option
+from georclip.cli.options import access_options, overwrite_option
 
 if TYPE_CHECKING:
     from georclip.export.records import Hits
+    from georclip.scenes.access import Access
 
-FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table")
+FORMATS = ("geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "html", "table")
 
 
 def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`-f/--format`, `-o/--output` and `--overwrite`."""
-    command = overwrite_option(command)
+    """`-f`, `-o`, `--overwrite`, and what an HTML page may read."""
+    command = overwrite_option(access_options(command))
     command = click.option(
         "-o",
         "--output",
@@ -38,7 +39,12 @@ def answer_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def show_hits(
-    hits: Hits, output: Path | None, output_format: str | None, *, overwrite: bool
+    hits: Hits,
+    output: Path | None,
+    output_format: str | None,
+    *,
+    overwrite: bool,
+    access: Access | None,
 ) -> None:
     """Print hits, or write them and say how many.
 
@@ -49,7 +55,7 @@ def show_hits(
 
     if output is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width))
+        sys.stdout.write(dumps_hits(hits, output_format or "geojson", width=width, access=access))
         return
-    for path in write_hits(hits, output, output_format, overwrite=overwrite):
+    for path in write_hits(hits, output, output_format, overwrite=overwrite, access=access):
         click.echo(f"{path}: {len(hits.records)} hits", err=True)

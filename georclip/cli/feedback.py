@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from georclip.cli.answers import answer_options, show_hits
-from georclip.cli.options import device_option, weights_option
+from georclip.cli.options import access_of, device_option, weights_option
 
 _RANKS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
 _MOST_RANKS = 1_000
@@ -74,6 +74,8 @@ def feedback(
     output_format: str | None,
     output: Path | None,
     overwrite: bool,
+    allow_remote: bool,
+    allow_outside: tuple[Path, ...],
 ) -> None:
     """Ask the question of a file of HITS again, with your marks on them.
 
@@ -101,6 +103,7 @@ def feedback(
     with open_index(place, weights=weights, device=device) as index:
         result = index.feedback(marked, good=good, bad=bad, k=k)
         nothing = "" if result.hits else index.why_nothing(result.query)
-    show_hits(as_hits(result), output, output_format, overwrite=overwrite)
+    access = access_of(allow_remote, allow_outside)
+    show_hits(as_hits(result), output, output_format, overwrite=overwrite, access=access)
     if nothing:
         click.echo(nothing, err=True)

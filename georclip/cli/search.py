@@ -13,6 +13,7 @@ import click
 from georclip.cli.answers import answer_options, show_hits
 from georclip.cli.options import (
     BboxOption,
+    access_of,
     device_option,
     index_option,
     weights_option,
@@ -108,6 +109,8 @@ def search(
     output_format: str | None,
     output: Path | None,
     overwrite: bool,
+    allow_remote: bool,
+    allow_outside: tuple[Path, ...],
 ) -> None:
     """Find the places that answer TEXT best, as GeoJSON on stdout unless told otherwise.
 
@@ -148,8 +151,9 @@ def search(
         else:
             results, problem = _ask_all(index, questions, filters)
         nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
+    access = access_of(allow_remote, allow_outside)
     hits = as_hits(results[0]) if questions is None else as_batch(results)
-    show_hits(hits, output, output_format, overwrite=overwrite)
+    show_hits(hits, output, output_format, overwrite=overwrite, access=access)
     if nothing:
         click.echo(nothing + _date_line_hint(bbox), err=True)
     if problem:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,10 +45,10 @@ def read_hits(path: Path) -> Hits:
     except Exception as error:  # parsers and GDAL's drivers raise what they like
         reason = " ".join(str(error).split())
         raise ExportError(f"{path} cannot be read as {format}: {reason}") from error
-    if hits.answers_many:
-        return hits
-    records = tuple(sorted(hits.records, key=lambda record: record.rank))
-    return Hits(records=records, provenance=hits.provenance)
+    records = hits.records
+    if not hits.answers_many:
+        records = tuple(sorted(records, key=lambda record: record.rank))
+    return replace(hits, records=records, read_from=os.path.abspath(path))
 
 
 def _read_geojson(path: Path) -> Hits:

@@ -153,11 +153,13 @@ class Hits:
         provenance: Where they come from.
         scenes: The scenes of the hits, each once, best first; () where hits come from a file,
             which knows scenes by uri only.
+        read_from: The file that names the scenes; None for a search, whose scenes a person named.
     """
 
     records: tuple[HitRecord, ...]
     provenance: Provenance
     scenes: tuple[Scene, ...] = ()
+    read_from: str | None = None
 
     @property
     def answers_many(self) -> bool:
