@@ -355,7 +355,9 @@ def print_marks_in_scene(
         images, folder / "scene.tif", cell_px=_CELL_PX, pixel_size_m=ground_m / _CELL_PX, seed=seed
     )
     with IndexStore.create(folder / "index", encoder=encoder.spec, plan=ChipPlan()) as store:
-        index_scene(store, encoder, open_scene(str(mosaic.path)), store.plan)
+        index_scene(
+            store, encoder, open_scene(str(mosaic.path)), store.plan, memory_bytes=500_000_000
+        )
         rows = store.select().rows
         chips = [chip for chip, _ in store.fetch(rows)]
         shares = measure_shares([chip.footprint for chip in chips], mosaic.boxes(), mosaic.crs)
