@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from georclip.errors import GeorclipError
+from georclip.errors import GeorclipError, IndexFormatError
 from georclip.index import sampling
 from georclip.index.arrayfile import pack, read_arrays
 from georclip.index.background import pack_sample, read_background, read_sample
@@ -360,6 +360,13 @@ def test_an_index_with_damaged_vectors_can_still_be_written_to(
         assert store.background() is None
         assert [scene.name for scene in store.remove("a.tif")] == ["a.tif"]
     assert "background.npy is not up to date" in caplog.text
+
+
+def test_a_background_without_its_index_is_in_the_way_of_a_new_one(path: Path, tmp_path: Path):
+    (tmp_path / "new").mkdir()
+    shutil.copy(path / "background.npy", tmp_path / "new")
+    with pytest.raises(IndexFormatError, match=r"holds other files \(background\.npy"):
+        IndexStore.create(tmp_path / "new", encoder=encoder_spec(), plan=PLAN)
 
 
 def test_a_full_disk_is_no_traceback(path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -29,13 +29,13 @@ _AT_ONCE = 1_024
 
 
 def search(
-    store: IndexStore, encoder: Encoder, query: Query, *, exact: bool = False
+    store: IndexStore, encoder: Encoder | None, query: Query, *, exact: bool = False
 ) -> SearchResult:
     """Rank the chips that pass a question's filters.
 
     Args:
         store: An open index.
-        encoder: What made the index's vectors.
+        encoder: What made the index's vectors; None where all terms are chips of the index.
         query: What is asked; the filters are resolved before any vector is compared.
         exact: Compare every vector, however many there are (see `IndexStore.top`).
 
@@ -54,13 +54,13 @@ def search(
 
 
 def search_many(
-    store: IndexStore, encoder: Encoder, queries: Sequence[Query], *, exact: bool = False
+    store: IndexStore, encoder: Encoder | None, queries: Sequence[Query], *, exact: bool = False
 ) -> tuple[SearchResult | QueryError, ...]:
     """Rank chips for many questions that share their filters, which are resolved once.
 
     Args:
         store: An open index.
-        encoder: What made the index's vectors.
+        encoder: What made the index's vectors; None where all terms are chips of the index.
         queries: What is asked; all but the terms is as in the first.
         exact: Compare every vector; many questions always do.
 
@@ -96,6 +96,7 @@ def search_many(
             encoder=store.encoder,
             rows_considered=considered,
             elapsed_s=share_s,
+            index=str(store.path.absolute()),
         )
 
     return tuple(map(answer, queries, questions))
