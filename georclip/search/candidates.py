@@ -1,4 +1,4 @@
-"""Questions' candidates -> their hits: ranked, judged, one for each object.
+"""Questions' candidates -> their hits: judged, ranked, one for each object.
 
 The best chips by cosine are looked at first, and more of them where too few objects come of it.
 What joins chips is read for all of them, the rest for the hits alone.
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from georclip.search.judging import Judge, convinces
 from georclip.search.suppression import Object, acquisitions_of, group_ground, lay_out
 from georclip.values import Hit, Query
 
@@ -25,6 +26,10 @@ _Ranked = list[tuple[int, float]]
 _CHIPS_OF_AN_OBJECT = 4
 _LEAST_POOL = 48
 _WIDER = 4
+_LAST = 100
+"""Where none of the worst so many candidates is sure enough, no worse one is looked for."""
+_BEHIND = 2.0
+"""Taken from the rank_score of a chip that shows nothing: cosines differ by no more."""
 _TOGETHER = 16
 """From this many questions on one product over all rows is quicker than a search for each."""
 
@@ -36,14 +41,21 @@ class Candidate:
     Attributes:
         row: In the index.
         score: Cosine with the question's direction.
-        rank_score: What rank sorts by.
+        rank_score: What rank sorts by: the score, unless the chip shows nothing.
         confidence: In [0, 1], or None.
+        empty: Whether it shows nothing.
     """
 
     row: int
     score: float
     rank_score: float
     confidence: float | None
+    empty: bool
+
+    def is_sure(self, query: Query) -> bool:
+        """Whether it may be a hit: by its confidence, where one is asked for."""
+        least = query.min_confidence
+        return least is None or (self.confidence is not None and self.confidence >= least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +71,27 @@ class Pick:
     members: tuple[str, ...]
 
 
-def pool_size(query: Query, question: Question) -> int:
-    """Chips to look at first."""
-    chips = query.k
-    if query.grouping != "none":
-        chips = max(_CHIPS_OF_AN_OBJECT * query.k, _LEAST_POOL)
-    return max(chips, question.breadth)
+def pool_size(query: Query) -> int:
+    """Chips to look at first, of each question."""
+    if query.grouping == "none":
+        return query.k
+    return max(_CHIPS_OF_AN_OBJECT * query.k, _LEAST_POOL)
 
 
 def find_hits(
-    store: IndexStore, questions: Sequence[Question], query: Query, runs: RowRuns, *, exact: bool
+    store: IndexStore,
+    judge: Judge,
+    questions: Sequence[Question],
+    query: Query,
+    runs: RowRuns,
+    *,
+    exact: bool,
 ) -> list[tuple[Hit, ...]]:
     """Rank the chips of a selection, and make hits of the best.
 
     Args:
         store: The index, held to one state by its `snapshot`.
+        judge: Of that state.
         questions: What is asked.
         query: How many hits are wanted of each, and what each stands for.
         runs: Rows that pass the filters.
@@ -87,62 +105,73 @@ def find_hits(
     short, wider = list(range(len(questions))), 1
     while short:
         asked = [questions[number] for number in short]
-        pools = [wider * pool_size(query, question) for question in asked]
-        found = _best(store, asked, runs, pools, sure=wider * query.k, exact=exact)
-        ranked = [_rank(store, *one) for one in zip(asked, found, strict=True)]
+        pool = judge.pool_size(wider * pool_size(query))
+        found = _best(store, asked, runs, pool, sure=wider * query.k, exact=exact)
+        ranked = [_rank(store, judge, *one) for one in zip(asked, found, strict=True)]
         for number, picks in zip(short, _pick(store, ranked, query), strict=True):
             picked[number] = picks
         short = [
             number
-            for number, pool, rows in zip(short, pools, found, strict=True)
-            if len(picked[number]) < query.k and len(rows) == pool
+            for number, candidates in zip(short, ranked, strict=True)
+            if len(candidates) == pool and _is_short(picked[number], candidates, query)
         ]
         wider *= _WIDER
     return _hits(store, picked)
+
+
+def _is_short(picks: Sequence[Pick], candidates: Sequence[Candidate], query: Query) -> bool:
+    """Whether worse candidates than these might still become hits."""
+    if sum(not pick.candidate.empty for pick in picks) >= query.k:
+        return False
+    return any(one.is_sure(query) for one in candidates[-_LAST:])
 
 
 def _best(
     store: IndexStore,
     questions: Sequence[Question],
     runs: RowRuns,
-    pools: Sequence[int],
+    pool: int,
     *,
     sure: int,
     exact: bool,
 ) -> list[_Ranked]:
-    """The best rows of each question, as many as its pool holds."""
+    """The best rows of each question."""
+    directions = [question.direction for question in questions]
     if len(questions) < _TOGETHER:
-        return [
-            store.top(question.direction, runs, pool, exact=exact, sure=max(sure, question.breadth))
-            for question, pool in zip(questions, pools, strict=True)
-        ]
-    directions = np.stack([question.direction for question in questions])
-    ranked = store.top_many(directions, runs, max(pools))
-    return [best[:pool] for best, pool in zip(ranked, pools, strict=True)]
+        return [store.top(one, runs, pool, exact=exact, sure=sure) for one in directions]
+    return store.top_many(np.stack(directions), runs, pool)
 
 
-def _rank(store: IndexStore, question: Question, found: _Ranked) -> list[Candidate]:
+def _rank(store: IndexStore, judge: Judge, question: Question, found: _Ranked) -> list[Candidate]:
     """Candidates in order of rank."""
     rows = [row for row, _ in found]
-    scores = np.array([score for _, score in found], dtype=np.float64)
-    vectors = store.vectors(rows) if question.breadth > 1 else None
-    rank_scores = question.rank_scores(scores, vectors)
-    order = np.argsort(-rank_scores, kind="stable").tolist()  # equal ones stay as they were found
-    return [
+    confidences: list[float] | list[None] = [None] * len(rows)
+    empty = [False] * len(rows)
+    if judge.knows and rows:
+        vectors = store.vectors(rows)
+        empty = judge.show_nothing(question, vectors).tolist()
+        found_sure = judge.confidences(question, vectors)
+        if found_sure is not None:
+            confidences = np.where(empty, 0.0, found_sure).tolist()
+    ranked = [
         Candidate(
-            row=rows[place],
-            score=float(scores[place]),
-            rank_score=float(rank_scores[place]),
-            confidence=None,
+            row=row,
+            score=score,
+            rank_score=score - _BEHIND if nothing else score,
+            confidence=confidence,
+            empty=nothing,
         )
-        for place in order
+        for (row, score), confidence, nothing in zip(found, confidences, empty, strict=True)
     ]
+    ranked.sort(key=lambda one: -one.rank_score)  # equal ones stay as they were found
+    return ranked
 
 
 def _pick(
     store: IndexStore, ranked: Sequence[Sequence[Candidate]], query: Query
 ) -> list[list[Pick]]:
-    """The best candidates of each question, as many objects as are wanted."""
+    """The best sure candidates of each question, as many objects as are wanted."""
+    ranked = [[one for one in best if one.is_sure(query)] for best in ranked]
     if query.grouping == "none":
         return [[Pick(candidate=one, members=()) for one in best[: query.k]] for best in ranked]
     rows = list(dict.fromkeys(one.row for best in ranked for one in best))
@@ -176,6 +205,7 @@ def _hits(store: IndexStore, picked: Sequence[Sequence[Pick]]) -> list[tuple[Hit
             score=pick.candidate.score,
             rank_score=pick.candidate.rank_score,
             confidence=pick.candidate.confidence,
+            convincing=convinces(pick.candidate.confidence),
             chip=chip,
             scene=scene,
             members=pick.members,

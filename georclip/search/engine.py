@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from georclip.errors import QueryError
 from georclip.search.candidates import find_hits
+from georclip.search.judging import Judge
 from georclip.search.question import Question
 from georclip.search.terms import resolve_many
 from georclip.values import Hit, Query, SearchResult
@@ -124,7 +125,14 @@ def _find(
     """Hits of questions, from one state of the index."""
     if not len(runs):
         return [()] * len(questions)
-    return find_hits(store, questions, query, runs, exact=exact)
+    judge = Judge.of(store)
+    if query.min_confidence is not None and not all(map(judge.can_tell, questions)):
+        raise QueryError(
+            f"{store.path} does not say how sure its answers are: it was made by an earlier "
+            "georclip, or holds too few chips. Say georclip index for one of its scenes again, "
+            "which adds what is missing, or ask without a least confidence"
+        )
+    return find_hits(store, judge, questions, query, runs, exact=exact)
 
 
 def _check(queries: Sequence[Query]) -> None:
@@ -133,11 +141,6 @@ def _check(queries: Sequence[Query]) -> None:
         raise QueryError("questions that are asked together share k and filters: ask them apart")
     if shared.k < 1:
         raise QueryError(f"k = {shared.k} asks for no hits: give a whole number, 1 or more")
-    if shared.min_confidence is not None:
-        raise QueryError(
-            "hits of this index have no confidence yet, so that none can be asked for: "
-            "leave min_confidence out"
-        )
 
 
 def _same_filters(query: Query, other: Query) -> bool:
