@@ -7,10 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from georclip.errors import QueryError
-from georclip.search.candidates import Places, find_hits, pool_size
+from georclip.search.candidates import find_hits
 from georclip.search.question import Question
 from georclip.search.terms import resolve_many
 from georclip.values import Hit, Query, SearchResult
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("georclip")
 
-_TOGETHER = 16
-"""From this many questions on one product over all rows is quicker than a search for each."""
 _AT_ONCE = 1_024
 """Questions answered from one state of the index, while a writer's commit waits."""
 
@@ -128,19 +124,7 @@ def _find(
     """Hits of questions, from one state of the index."""
     if not len(runs):
         return [()] * len(questions)
-    places = Places(store=store)
-    if len(questions) < _TOGETHER:
-        return [find_hits(places, one, query, runs, exact=exact) for one in questions]
-    most = max(pool_size(query, question) for question in questions)
-    ranked = store.top_many(np.stack([one.direction for one in questions]), runs, most)
-    firsts = [
-        best[: pool_size(query, question)] for question, best in zip(questions, ranked, strict=True)
-    ]
-    places.fetch([row for first in firsts for row, _ in first])
-    return [
-        find_hits(places, question, query, runs, exact=True, first=first)
-        for question, first in zip(questions, firsts, strict=True)
-    ]
+    return find_hits(store, questions, query, runs, exact=exact)
 
 
 def _check(queries: Sequence[Query]) -> None:
