@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     import geopandas
 
     from georclip.encoders.base import Encoder
+    from georclip.export.records import Hits
     from georclip.index.store import IndexInfo
     from georclip.index.verification import Finding
     from georclip.indexing import Progress
     from georclip.scene_report import SceneReport
     from georclip.scenes.access import Access
+    from georclip.search.heat import HeatMap
 
 log = logging.getLogger("georclip")
 
 PathLike = str | os.PathLike[str]
+Place = str | tuple[float, float]
 DEFAULT_MEMORY_BYTES = 1_000_000_000
 
 
@@ -49,19 +52,22 @@ class SearchResult(values.SearchResult):
 
         return geojson.dumps(self)
 
-    def write(self, path: PathLike, *, overwrite: bool = False) -> Path:
+    def write(
+        self, path: PathLike, *, overwrite: bool = False, access: Access | None = None
+    ) -> Path:
         """Write the hits; the suffix names the format.
 
         Args:
-            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet or .csv.
+            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet, .csv or .html.
             overwrite: Replace a file that is there.
+            access: What a page may read beside local scenes: servers, and what VRTs name.
 
         Raises:
             ExportError: Unknown suffix, a file in the way, or a folder that cannot be written.
         """
         from georclip.export.writing import write_hits
 
-        write_hits(self, Path(path), overwrite=overwrite)
+        write_hits(self, Path(path), overwrite=overwrite, access=access)
         return Path(path)
 
 
@@ -210,6 +216,7 @@ class Index:
         from georclip.indexing import index_scene
         from georclip.scenes.access import Access
         from georclip.scenes.scene import open_scene
+        from georclip.search.judging import keep_references
 
         opened = open_scene(
             os.fspath(scene),
@@ -220,7 +227,7 @@ class Index:
             access=access or Access(),
         )
         self._keep_text()
-        return index_scene(
+        report = index_scene(
             self._writer(),
             self.indexer,
             opened,
@@ -229,11 +236,19 @@ class Index:
             batch_size=batch_size,
             progress=progress,
         )
+        keep_references(self._writer(), self.indexer)
+        return report
 
     def search(
         self,
-        text: str | values.Query,
+        text: str | values.Query | None = None,
         *,
+        also: str | Sequence[str] = (),
+        without: str | Sequence[str] = (),
+        images: PathLike | Sequence[PathLike] = (),
+        like: Place | Sequence[Place] = (),
+        like_hits: str | Sequence[str] = (),
+        unlike_hits: str | Sequence[str] = (),
         bbox: Sequence[float] | str | None = None,
         aoi: PathLike | None = None,
         dates: str | None = None,
@@ -243,10 +258,19 @@ class Index:
         min_confidence: float | None = None,
         grouping: values.Grouping = "object",
     ) -> SearchResult:
-        """Places that answer a sentence, best first.
+        """Places that answer a question, best first.
+
+        Any term may end in a weight, "ships::0.5". At least one must be wanted.
 
         Args:
-            text: The sentence, or a whole `Query` (then nothing else is given).
+            text: The sentence, or a whole `Query` (then nothing else is given); None where
+                another term says what is wanted.
+            also: Further sentences that are wanted.
+            without: Sentences that are not wanted.
+            images: Picture files to look alike: FILE, or FILE#col_off,row_off,width,height.
+            like: Places to look alike, (lon, lat) or "lon,lat": the chip there.
+            like_hits: chip_ids of hits to look alike.
+            unlike_hits: chip_ids of hits not to look alike.
             bbox: (west, south, east, north) in lon/lat; west > east crosses the date line.
             aoi: A vector file, any CRS: chips that share area with it pass.
             dates: "A/B", closed; a bare date is the whole UTC day; ".." is open.
@@ -261,17 +285,63 @@ class Index:
             QueryError: The question cannot be asked as it stands.
         """
         from georclip.search.engine import search
+        from georclip.search.more_terms import more_terms
         from georclip.search.query import build_query
 
         query = (
             text
             if isinstance(text, values.Query)
             else build_query(
-                text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
+                text,
+                more=more_terms(
+                    also=also, without=without, images=images,
+                    like=like, like_hits=like_hits, unlike_hits=unlike_hits,
+                ),
+                bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
                 min_confidence=min_confidence, grouping=grouping,
             )
         )  # fmt: skip
-        return _public(search(self._store, self.asker, query, exact=exact))
+        return _public(search(self._store, self._needed_for(query), query, exact=exact))
+
+    def feedback(
+        self,
+        hits: values.SearchResult | Hits | PathLike,
+        *,
+        good: Sequence[int] = (),
+        bad: Sequence[int] = (),
+        k: int | None = None,
+        exact: bool = False,
+    ) -> SearchResult:
+        """Ask a question again, with marks on the hits of its answer; marks add up.
+
+        Args:
+            hits: The answer: of `search`, of this, or a file of either.
+            good: Ranks of hits that were wanted.
+            bad: Ranks of hits that were not.
+            k: Most hits; None for as many as before.
+            exact: As in `search`.
+
+        Raises:
+            QueryError: There is no hit of a rank, one is marked twice, or the index does not hold
+                it; or a file's question names a picture outside the file's folder.
+            ExportError: The file cannot be read.
+        """
+        from georclip.export.reasking import marked_question, read_own_hits
+        from georclip.export.records import Hits, as_hits
+
+        if isinstance(hits, values.SearchResult | Hits):
+            answered = as_hits(hits)
+        else:
+            answered = read_own_hits(Path(hits))
+        query = marked_question(answered, good=good, bad=bad)
+        return self.search(query if k is None else replace(query, k=k), exact=exact)
+
+    def _needed_for(self, query: values.Query) -> Encoder | None:
+        """What embeds a question's terms; chips of the index need nothing."""
+        kinds = {term.kind for term in query.terms}
+        if "image" in kinds:
+            return self.indexer
+        return self.asker if "text" in kinds else None
 
     def search_many(
         self,
@@ -321,6 +391,77 @@ class Index:
                     raise QueryError(f"question {place + 1} of {len(texts)}: {answer}") from answer
                 refused(place, answer)
         return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
+
+    def zoom_in(
+        self,
+        result: values.SearchResult,
+        *,
+        access: Access | None = None,
+        progress: Progress | None = None,
+    ) -> SearchResult:
+        """Shrink each hit's window and footprint to the part of its chip that answers.
+
+        Everything else of a hit stays the whole chip's. Needs the scenes, and the image tower.
+
+        Args:
+            result: The answer to a question of this index.
+            access: What scenes may name elsewhere, and whether remote ones are read.
+            progress: Called with (hits done, hits in all).
+        """
+        from georclip.search.terms import resolve
+        from georclip.search.zooming import zoom_in
+
+        question = resolve(self._store, self._needed_for(result.query), result.query)
+        hits = zoom_in(result.hits, question.direction, self.indexer, access, progress=progress)
+        return _public(replace(result, hits=hits))
+
+    def heatmap(
+        self,
+        text: str,
+        scene: PathLike,
+        path: PathLike,
+        *,
+        stride: str = "auto",
+        chip_size: str = "auto",
+        access: Access | None = None,
+        memory_bytes: int = DEFAULT_MEMORY_BYTES,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> HeatMap:
+        """Write a raster of scores that lies over a scene, and a style for QGIS beside it.
+
+        Args:
+            text: The sentence.
+            scene: A raster, in the index or not; or name or glob of one scene of the index.
+            path: FILE.tif; FILE.qml goes beside it.
+            stride: Pixel of the map: "auto" (a quarter of a window), "64px" or "50m".
+            chip_size: Side of the windows, likewise; "auto": the least ground of an index's chips.
+            access: What the raster may name elsewhere; None: only its own folder.
+            memory_bytes: Bound on buffers, bytes.
+            overwrite: Replace files that are there.
+            progress: Called with (windows done, windows in all).
+
+        Returns:
+            What was written, with its scores as an array.
+
+        Raises:
+            SceneError: The raster cannot be used, or the text fits several scenes.
+            QueryError: The sentence or a length cannot be understood.
+            ExportError: A file in the way, or a folder that cannot be written.
+        """
+        from georclip.export.heat import check_heat_target, write_heat
+        from georclip.search.heat_asking import ask_scene, find_scene
+        from georclip.search.heat_plan import Length
+
+        check_heat_target(Path(path), overwrite=overwrite)
+        side, step = Length.parse(chip_size), Length.parse(stride)
+        heat = ask_scene(
+            find_scene(os.fspath(scene), self.scenes(), access=access),
+            self.indexer, text,
+            side=side, stride=step, memory_bytes=memory_bytes, progress=progress,
+        )  # fmt: skip
+        write_heat(heat, Path(path), question=text, encoder=self.encoder_spec, overwrite=overwrite)
+        return heat
 
     def why_nothing(self, query: values.Query) -> str:
         """Say which filters of a question no chip passes: a sentence or two, for people."""

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from georclip.errors import GeorclipError
 from georclip.index.catalog import Catalog
-from georclip.index.files import FileRecord, Layout, describe_file, remove_folder
+from georclip.index.files import FileRecord, Layout, describe_file, remove_folder, temporary_of
 from georclip.index.manifest import (
     Manifest,
     with_file,
@@ -51,7 +51,7 @@ def tidy(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -> Ma
     """
     layout.segments.mkdir(exist_ok=True)
     layout.staging.mkdir(exist_ok=True)
-    layout.background.with_name(layout.background.name + ".tmp").unlink(missing_ok=True)
+    temporary_of(layout.background).unlink(missing_ok=True)
     seen = without_file(manifest, layout.background.name)
     if layout.background.exists():
         seen = with_file(seen, describe_file(layout, layout.background))
