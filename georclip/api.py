@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import geopandas
 
     from georclip.encoders.base import Encoder
+    from georclip.export.records import Hits
     from georclip.index.store import IndexInfo
     from georclip.index.verification import Finding
     from georclip.indexing import Progress
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("georclip")
 
 PathLike = str | os.PathLike[str]
+Place = str | tuple[float, float]
 DEFAULT_MEMORY_BYTES = 1_000_000_000
 
 
@@ -50,19 +52,22 @@ class SearchResult(values.SearchResult):
 
         return geojson.dumps(self)
 
-    def write(self, path: PathLike, *, overwrite: bool = False) -> Path:
+    def write(
+        self, path: PathLike, *, overwrite: bool = False, access: Access | None = None
+    ) -> Path:
         """Write the hits; the suffix names the format.
 
         Args:
-            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet or .csv.
+            path: FILE.geojson, .geojsonseq, .gpkg, .qgz, .parquet, .csv or .html.
             overwrite: Replace a file that is there.
+            access: What a page may read beside local scenes: servers, and what VRTs name.
 
         Raises:
             ExportError: Unknown suffix, a file in the way, or a folder that cannot be written.
         """
         from georclip.export.writing import write_hits
 
-        write_hits(self, Path(path), overwrite=overwrite)
+        write_hits(self, Path(path), overwrite=overwrite, access=access)
         return Path(path)
 
 
@@ -211,6 +216,7 @@ class Index:
         from georclip.indexing import index_scene
         from georclip.scenes.access import Access
         from georclip.scenes.scene import open_scene
+        from georclip.search.judging import keep_references
 
         opened = open_scene(
             os.fspath(scene),
@@ -221,7 +227,7 @@ class Index:
             access=access or Access(),
         )
         self._keep_text()
-        return index_scene(
+        report = index_scene(
             self._writer(),
             self.indexer,
             opened,
@@ -230,11 +236,19 @@ class Index:
             batch_size=batch_size,
             progress=progress,
         )
+        keep_references(self._writer(), self.indexer)
+        return report
 
     def search(
         self,
-        text: str | values.Query,
+        text: str | values.Query | None = None,
         *,
+        also: str | Sequence[str] = (),
+        without: str | Sequence[str] = (),
+        images: PathLike | Sequence[PathLike] = (),
+        like: Place | Sequence[Place] = (),
+        like_hits: str | Sequence[str] = (),
+        unlike_hits: str | Sequence[str] = (),
         bbox: Sequence[float] | str | None = None,
         aoi: PathLike | None = None,
         dates: str | None = None,
@@ -244,10 +258,19 @@ class Index:
         min_confidence: float | None = None,
         grouping: values.Grouping = "object",
     ) -> SearchResult:
-        """Places that answer a sentence, best first.
+        """Places that answer a question, best first.
+
+        Any term may end in a weight, "ships::0.5". At least one must be wanted.
 
         Args:
-            text: The sentence, or a whole `Query` (then nothing else is given).
+            text: The sentence, or a whole `Query` (then nothing else is given); None where
+                another term says what is wanted.
+            also: Further sentences that are wanted.
+            without: Sentences that are not wanted.
+            images: Picture files to look alike: FILE, or FILE#col_off,row_off,width,height.
+            like: Places to look alike, (lon, lat) or "lon,lat": the chip there.
+            like_hits: chip_ids of hits to look alike.
+            unlike_hits: chip_ids of hits not to look alike.
             bbox: (west, south, east, north) in lon/lat; west > east crosses the date line.
             aoi: A vector file, any CRS: chips that share area with it pass.
             dates: "A/B", closed; a bare date is the whole UTC day; ".." is open.
@@ -262,17 +285,63 @@ class Index:
             QueryError: The question cannot be asked as it stands.
         """
         from georclip.search.engine import search
+        from georclip.search.more_terms import more_terms
         from georclip.search.query import build_query
 
         query = (
             text
             if isinstance(text, values.Query)
             else build_query(
-                text, bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
+                text,
+                more=more_terms(
+                    also=also, without=without, images=images,
+                    like=like, like_hits=like_hits, unlike_hits=unlike_hits,
+                ),
+                bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k,
                 min_confidence=min_confidence, grouping=grouping,
             )
         )  # fmt: skip
-        return _public(search(self._store, self.asker, query, exact=exact))
+        return _public(search(self._store, self._needed_for(query), query, exact=exact))
+
+    def feedback(
+        self,
+        hits: values.SearchResult | Hits | PathLike,
+        *,
+        good: Sequence[int] = (),
+        bad: Sequence[int] = (),
+        k: int | None = None,
+        exact: bool = False,
+    ) -> SearchResult:
+        """Ask a question again, with marks on the hits of its answer; marks add up.
+
+        Args:
+            hits: The answer: of `search`, of this, or a file of either.
+            good: Ranks of hits that were wanted.
+            bad: Ranks of hits that were not.
+            k: Most hits; None for as many as before.
+            exact: As in `search`.
+
+        Raises:
+            QueryError: There is no hit of a rank, one is marked twice, or the index does not hold
+                it; or a file's question names a picture outside the file's folder.
+            ExportError: The file cannot be read.
+        """
+        from georclip.export.reasking import marked_question, read_own_hits
+        from georclip.export.records import Hits, as_hits
+
+        if isinstance(hits, values.SearchResult | Hits):
+            answered = as_hits(hits)
+        else:
+            answered = read_own_hits(Path(hits))
+        query = marked_question(answered, good=good, bad=bad)
+        return self.search(query if k is None else replace(query, k=k), exact=exact)
+
+    def _needed_for(self, query: values.Query) -> Encoder | None:
+        """What embeds a question's terms; chips of the index need nothing."""
+        kinds = {term.kind for term in query.terms}
+        if "image" in kinds:
+            return self.indexer
+        return self.asker if "text" in kinds else None
 
     def search_many(
         self,
@@ -322,6 +391,29 @@ class Index:
                     raise QueryError(f"question {place + 1} of {len(texts)}: {answer}") from answer
                 refused(place, answer)
         return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
+
+    def zoom_in(
+        self,
+        result: values.SearchResult,
+        *,
+        access: Access | None = None,
+        progress: Progress | None = None,
+    ) -> SearchResult:
+        """Shrink each hit's window and footprint to the part of its chip that answers.
+
+        Everything else of a hit stays the whole chip's. Needs the scenes, and the image tower.
+
+        Args:
+            result: The answer to a question of this index.
+            access: What scenes may name elsewhere, and whether remote ones are read.
+            progress: Called with (hits done, hits in all).
+        """
+        from georclip.search.terms import resolve
+        from georclip.search.zooming import zoom_in
+
+        question = resolve(self._store, self._needed_for(result.query), result.query)
+        hits = zoom_in(result.hits, question.direction, self.indexer, access, progress=progress)
+        return _public(replace(result, hits=hits))
 
     def heatmap(
         self,

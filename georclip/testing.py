@@ -294,6 +294,10 @@ class FakeEncoder:
         """Words of `text` that are neither colours nor fillers such as "of"."""
         return tuple(w for w in _words(text) if w not in COLOURS and w not in _FILLERS)
 
+    def unread(self, text: str) -> str:
+        """Nothing: a text of any length is read whole."""
+        return ""
+
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[a-z]+", text.lower())

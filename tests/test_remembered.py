@@ -198,11 +198,11 @@ def test_the_oldest_questions_go_first(spec, cache, monkeypatch):
     kept = QuestionCache.of(asker(spec)._open().bundle)
     vector = np.ones(spec.dim, dtype=np.float32)
     for number in range(40):
-        kept.keep(str(number), vector)
+        kept.keep([str(number)], vector[np.newaxis])
         newest = max(files(cache), key=lambda path: path.stat().st_mtime_ns)
         os.utime(newest, ns=(number, number + 10**9 * number))
         assert len(files(cache)) <= 20
-    there = [number for number in range(40) if kept.find(str(number)) is not None]
+    there = [number for number in range(40) if kept.find([str(number)]) is not None]
     assert there == list(range(40 - len(there), 40))
     assert len(there) >= 18
 
@@ -279,9 +279,9 @@ seen = 0
 for turn in range(300):
     number = turn * int(sys.argv[2]) % 50
     wanted = np.random.default_rng(number).standard_normal(512).astype(np.float32)
-    found = cache.find(str(number))
+    found = cache.find([str(number)])
     if found is None:
-        cache.keep(str(number), wanted)
+        cache.keep([str(number)], wanted[np.newaxis])
     else:
         seen += 1
         assert (found == wanted).all()

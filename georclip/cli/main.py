@@ -14,6 +14,7 @@ from georclip import __version__
 from georclip.cli.compact import compact
 from georclip.cli.evaluate import evaluate
 from georclip.cli.export import export
+from georclip.cli.feedback import feedback
 from georclip.cli.heatmap import heatmap
 from georclip.cli.index import index
 from georclip.cli.info import info
@@ -45,8 +46,8 @@ def cli(debug: bool) -> None:
 
 
 for _command in (
-    index, search, heatmap, export, info, list_scenes, remove, relocate, verify, compact, models,
-    train, evaluate,
+    index, search, feedback, heatmap, export, info, list_scenes, remove, relocate, verify, compact,
+    models, train, evaluate,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 _NOT_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
 QGIS_VERSION = "3.22.0"
 
-_RAMP = ("#c33d80", "#e16462", "#f79044", "#fdb42f", "#f0f921")
+RAMP = ("#c33d80", "#e16462", "#f79044", "#fdb42f", "#f0f921")
 """Upper part of matplotlib's "plasma": evenly perceived, told apart by colour-blind people,
 and light enough to stand out from its casing. Last: best."""
 
@@ -43,6 +43,21 @@ def hits_qml(scores: Sequence[float], *, label: str) -> str:
         A QML document.
     """
     return _document(renderer(scores), labeling(label))
+
+
+def ramp_colour(score: float, scores: Sequence[float]) -> str:
+    """The colour of a hit, as `hits_qml` grades it.
+
+    Args:
+        score: Of the hit.
+        scores: Of all hits that are shown together.
+
+    Returns:
+        "#rrggbb".
+    """
+    classes = _classes(scores)
+    place = next((at for at, (_, upper, _) in enumerate(classes) if score <= upper), -1)
+    return RAMP[len(RAMP) - len(classes) + place] if place >= 0 else RAMP[-1]
 
 
 def outline_qml(*, colour: str, width_mm: float) -> str:
@@ -84,11 +99,11 @@ def renderer(scores: Sequence[float]) -> ET.Element:
     ranges = ET.SubElement(element, "ranges")
     symbols = ET.SubElement(element, "symbols")
     classes = _classes(scores)
-    first = len(_RAMP) - len(classes)
+    first = len(RAMP) - len(classes)
     for number, (lower, upper, label) in enumerate(classes):
         attributes = {"lower": repr(lower), "upper": repr(upper), "symbol": str(number)}
         ET.SubElement(ranges, "range", {**attributes, "label": label, "render": "true"})
-        symbols.append(_outline(str(number), _RAMP[first + number], _WIDTHS_MM[first + number]))
+        symbols.append(_outline(str(number), RAMP[first + number], _WIDTHS_MM[first + number]))
     order = ET.SubElement(element, "orderby")
     clause = ET.SubElement(order, "orderByClause", {"asc": "0", "nullsFirst": "0"})
     clause.text = '"rank"'
@@ -101,8 +116,8 @@ def _classes(scores: Sequence[float]) -> list[tuple[float, float, str]]:
         shown = f"{scores[0]:.3f}" if scores else ""
         return [(-1.0, 1.0, shown)]
     low, high = min(scores), max(scores)
-    step = (high - low) / len(_RAMP)
-    edges = [low + step * number for number in range(len(_RAMP) + 1)]
+    step = (high - low) / len(RAMP)
+    edges = [low + step * number for number in range(len(RAMP) + 1)]
     edges[0], edges[-1] = low - 1e-6, high + 1e-6  # rounding must not lose the ends
     return [(lower, upper, f"{lower:.3f} – {upper:.3f}") for lower, upper in pairwise(edges)]
 
