@@ -49,6 +49,7 @@ bench: $(DEV)/.installed  ## measure start-up, memory, reading, indexing, search
 	$(DEV)/bin/python -m tests.benchmarks.overviews
 	$(DEV)/bin/python -m tests.benchmarks.indexing
 	$(DEV)/bin/python -m tests.benchmarks.scale
+	$(DEV)/bin/python -m tests.benchmarks.background
 	$(DEV)/bin/python -m tests.benchmarks.embedded_pictures $(CAPTIONS) -o runs/scale/embedded.npz
 	$(DEV)/bin/python -m tests.benchmarks.scale --embedded runs/scale/embedded.npz
 	$(DEV)/bin/python -m tests.benchmarks.growth
