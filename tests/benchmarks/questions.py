@@ -170,10 +170,9 @@ def by_caption(encoder: Encoder, whole: Collection, templates: tuple[str, ...]) 
 
 
 def print_without(encoder: Encoder, folds: Sequence[Collection]) -> None:
-    ways = {name: WAYS[name] for name in WAYS}
     print(f"Precision at {K} of pictures that show the wanted and not the unwanted\n")
-    print("| wanted | not | such pictures | wanted alone | " + " | ".join(ways) + " |")
-    print("|---|---|---|---|" + "---|" * len(ways))
+    print("| wanted | not | such pictures | wanted alone | " + " | ".join(WAYS) + " |")
+    print("|---|---|---|---|" + "---|" * len(WAYS))
     rows = []
     for pair in PAIRS:
         wanted, unwanted = encoder.encode_texts([pair.wanted, pair.unwanted])
@@ -183,7 +182,7 @@ def print_without(encoder: Encoder, folds: Sequence[Collection]) -> None:
             right = shows(fold.images, pair.word) & ~shows(fold.images, pair.unwanted_word)
             counts.append(int(right.sum()))
             ranked = [fold.vectors @ wanted]
-            ranked += [way(parts, fold.background, fold.vectors) for way in ways.values()]
+            ranked += [way(parts, fold.background, fold.vectors) for way in WAYS.values()]
             found.append([precision(right, scores, K) for scores in ranked])
         rows.append([fmean(column) for column in zip(*found, strict=True)])
         shown = " | ".join(f"{value:.2f}" for value in rows[-1])
@@ -329,6 +328,9 @@ def print_rises(results: dict[str, list[Marked]]) -> None:
         "|---|---|---|---|---|---|"
     )
     for title, found in results.items():
+        if not found:
+            print(f"| {title} | 0 | | | | |")
+            continue
         all_of_them = [(one.before, one.after) for one in found]
         others = [(one.others_before, one.others_after) for one in found]
         print(f"| {title} | {len(found)} | {changes(all_of_them)} | {changes(others)} |")
