@@ -35,7 +35,7 @@ def draw_images(folder: Path, each: int = 8) -> list[CaptionedImage]:
                     label=label,
                     sentences=(sentences[number % 2],),
                     source="drawn",
-                )  # fmt: skip
+                )
             )
     return images
 
