@@ -216,6 +216,7 @@ class Index:
         from georclip.indexing import index_scene
         from georclip.scenes.access import Access
         from georclip.scenes.scene import open_scene
+        from georclip.search.judging import keep_references
 
         opened = open_scene(
             os.fspath(scene),
@@ -226,7 +227,7 @@ class Index:
             access=access or Access(),
         )
         self._keep_text()
-        return index_scene(
+        report = index_scene(
             self._writer(),
             self.indexer,
             opened,
@@ -235,6 +236,8 @@ class Index:
             batch_size=batch_size,
             progress=progress,
         )
+        keep_references(self._writer(), self.indexer)
+        return report
 
     def search(
         self,
@@ -388,6 +391,29 @@ class Index:
                     raise QueryError(f"question {place + 1} of {len(texts)}: {answer}") from answer
                 refused(place, answer)
         return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
+
+    def zoom_in(
+        self,
+        result: values.SearchResult,
+        *,
+        access: Access | None = None,
+        progress: Progress | None = None,
+    ) -> SearchResult:
+        """Shrink each hit's window and footprint to the part of its chip that answers.
+
+        Everything else of a hit stays the whole chip's. Needs the scenes, and the image tower.
+
+        Args:
+            result: The answer to a question of this index.
+            access: What scenes may name elsewhere, and whether remote ones are read.
+            progress: Called with (hits done, hits in all).
+        """
+        from georclip.search.terms import resolve
+        from georclip.search.zooming import zoom_in
+
+        question = resolve(self._store, self._needed_for(result.query), result.query)
+        hits = zoom_in(result.hits, question.direction, self.indexer, access, progress=progress)
+        return _public(replace(result, hits=hits))
 
     def heatmap(
         self,

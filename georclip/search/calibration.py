@@ -34,14 +34,18 @@ Confidences = npt.NDArray[np.float64]
 CONVINCING = 0.5
 """A hit from this confidence on is called convincing: in training scenes as many hits above it
 were right as not, and it told scenes with and without a class apart about as well as any."""
-SUPPORT = 100
-"""How many of a question's best chips are handed to `confidence` as support, whatever k is."""
 
-_NEIGHBOURS = 8
+_BLOCK = 100
+"""Chips are pooled with the hundred of their rank and the hundred before."""
+_POOLED = 8
+_ALIKE = 0.5
+"""Only chips that are nearer than halfway to what has nothing to do with each other are pooled: of
+a handful of chips in a small area, one does not speak for another."""
 _PEERS = 512
 """Most chips of the background that are rivals of a picture: more changes nothing but the cost."""
 _LEAST_RIVALS = 8
 _SMALLEST_SPREAD = 1e-4
+_MOST_ALIKE = 0.999
 _LEAST_WEIGHT = 1e-12
 
 
@@ -62,7 +66,7 @@ class Curve:
     middle: float
 
 
-OF_TEXT = Curve(sharpness=3.0, distance_power=4.0, slope=1.4, middle=8.5)
+OF_TEXT = Curve(sharpness=3.0, distance_power=4.0, slope=1.4, middle=8.2)
 OF_IMAGE = Curve(sharpness=2.0, distance_power=2.0, slope=1.2, middle=5.6)
 
 
@@ -87,10 +91,8 @@ class Rivals:
         count = len(vectors)
         if count < _LEAST_RIVALS:
             return None
-        total = np.square(vectors.sum(axis=0, dtype=np.float64)).sum()
-        likeness = (float(total) - count) / (count * (count - 1))  # without each with itself
         spread = float((background @ vectors.T).std(axis=1).mean())
-        return cls(vectors, max(spread, _SMALLEST_SPREAD), min(likeness, 1.0 - 1e-6))
+        return cls(vectors, max(spread, _SMALLEST_SPREAD), _likeness(vectors))
 
     def evidence(self, question: Vectors, chips: Vectors, curve: Curve) -> Confidences:
         """Log odds of the question against the mean rival, by a softmax: float64 (c,).
@@ -113,10 +115,12 @@ class Calibration:
     Attributes:
         prompts: Rivals of a sentence; None where nobody embedded neutral prompts.
         peers: Rivals of a picture: chips of the background; None where there are too few.
+        likeness: Mean cosine between two chips that have nothing to do with each other.
     """
 
     prompts: Rivals | None
     peers: Rivals | None
+    likeness: float
 
     @classmethod
     def of(cls, background: Vectors, neutral: Vectors | None) -> Calibration | None:
@@ -137,28 +141,25 @@ class Calibration:
         if neutral is not None:
             prompts = Rivals.of(np.asarray(neutral, dtype=np.float32), some)
         peers = Rivals.of(some, some)
-        return None if prompts is None and peers is None else cls(prompts, peers)
+        if prompts is None and peers is None:
+            return None
+        return cls(prompts, peers, _likeness(some))
 
-    def text_confidence(
-        self, question: Vectors, chips: Vectors, support: Vectors | None = None
-    ) -> Confidences | None:
+    def text_confidence(self, question: Vectors, ranked: Vectors) -> Confidences | None:
         """How sure it is that chips show what a sentence asks for.
 
         Args:
             question: The embedded sentence, float32 (dim,), unit length.
-            chips: Vectors of hits, float32 (c, dim), unit rows.
-            support: Vectors of the question's `SUPPORT` best chips, float32 (s, dim), unit rows;
-                None: the hits alone. More hits must not change what one is worth: give the
-                same support whatever k is.
+            ranked: Vectors of the question's best chips, best first, float32 (c, dim), unit rows:
+                k of them rounded up by `block_of`, or fewer where there are no more, so that the
+                number of hits asked for does not change what one is worth.
 
         Returns:
             float64 in [0, 1], (c,); None without neutral prompts.
         """
-        return _confidence(self.prompts, question, chips, support, OF_TEXT)
+        return _confidence(self.prompts, self.likeness, question, ranked, OF_TEXT)
 
-    def image_confidence(
-        self, question: Vectors, chips: Vectors, support: Vectors | None = None
-    ) -> Confidences | None:
+    def image_confidence(self, question: Vectors, ranked: Vectors) -> Confidences | None:
         """How sure it is that chips show what a picture (a file, a chip, a place) shows.
 
         Cosines between pictures lie elsewhere than those with sentences. Rivals are chips of the
@@ -166,13 +167,17 @@ class Calibration:
 
         Args:
             question: The embedded picture, float32 (dim,), unit length.
-            chips: As for `text_confidence`.
-            support: Likewise.
+            ranked: As for `text_confidence`.
 
         Returns:
             float64 in [0, 1], (c,); None with too small a background.
         """
-        return _confidence(self.peers, question, chips, support, OF_IMAGE)
+        return _confidence(self.peers, self.likeness, question, ranked, OF_IMAGE)
+
+
+def block_of(k: int) -> int:
+    """How many of the best chips the confidences of k hits are worked out from."""
+    return -(-k // _BLOCK) * _BLOCK
 
 
 def combine(
@@ -199,29 +204,49 @@ def combine(
 
 
 def _confidence(
-    rivals: Rivals | None,
-    question: Vectors,
-    chips: Vectors,
-    support: Vectors | None,
-    curve: Curve,
+    rivals: Rivals | None, likeness: float, question: Vectors, ranked: Vectors, curve: Curve
 ) -> Confidences | None:
     if rivals is None:
         return None
-    if len(chips) == 0:
-        return np.zeros(0)
-    pooled = _pooled(chips, chips if support is None else support)
-    evidence = rivals.evidence(np.asarray(question, dtype=np.float32), pooled, curve)
-    return _logistic(curve.slope * (evidence - curve.middle))
+    asked = np.asarray(question, dtype=np.float32)
+    found = [np.zeros(0)]
+    for start in range(0, len(ranked), _BLOCK):
+        block = ranked[start : start + _BLOCK]
+        support = ranked[max(0, start - _BLOCK) : start + _BLOCK]
+        evidence = rivals.evidence(asked, _pooled(block, support, likeness), curve)
+        found.append(_logistic(curve.slope * (evidence - curve.middle)))
+    return np.concatenate(found)
 
 
-def _pooled(chips: Vectors, support: Vectors) -> Vectors:
-    """Each chip's mean with the chips most like it, of unit length: float32 (c, dim)."""
-    likeness = chips @ support.T  # (c, s)
-    count = min(_NEIGHBOURS, len(support))
-    nearest = np.argpartition(-likeness, count - 1, axis=1)[:, :count]
-    total = support[nearest].sum(axis=1)
+def _pooled(chips: Vectors, support: Vectors, likeness: float) -> Vectors:
+    """Each chip's mean with those of the support that are much like it, of unit length.
+
+    Args:
+        chips: float32 (c, dim), unit rows, all of them in the support.
+        support: float32 (s, dim), unit rows.
+        likeness: Mean cosine between two chips that have nothing to do with each other.
+
+    Returns:
+        float32 (c, dim).
+    """
+    cosines = chips @ support.T  # (c, s)
+    count = min(_POOLED, len(support))
+    nearest = np.argpartition(-cosines, count - 1, axis=1)[:, :count]
+    least = likeness + _ALIKE * (1.0 - likeness)
+    alike = np.take_along_axis(cosines, nearest, axis=1) >= least
+    weights = alike.astype(np.float32)[:, None, :]
+    total = (weights @ support[nearest])[:, 0]
     length = np.sqrt(np.einsum("ij,ij->i", total, total))
     return np.asarray(total / np.maximum(length, np.float32(1e-12))[:, None])
+
+
+def _likeness(vectors: Vectors) -> float:
+    """Mean cosine between two different ones of unit rows, below 1; 0 for a single one."""
+    count = len(vectors)
+    if count < 2:
+        return 0.0
+    total = float(np.square(vectors.sum(axis=0, dtype=np.float64)).sum())
+    return min((total - count) / (count * (count - 1)), _MOST_ALIKE)
 
 
 def _log_sum(values: Confidences) -> Confidences:

@@ -7,12 +7,14 @@ words, several to each kind, so that most chips of any scene find one that fits.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from georclip.encoders.prompts import encode_with_templates
 from georclip.errors import QueryError
 
 if TYPE_CHECKING:
@@ -53,9 +55,9 @@ PROMPTS: tuple[str, ...] = (
     "a greenhouse beside a house", "a cemetery", "ruins",
     # roads and rails
     "a road", "a crossroad with cars", "a wide highway", "an overpass with several levels",
-    "a street lined with trees", "cars parked in rows", "a railway track", "trains beside platforms",
-    "a bridge over water", "a runway", "airplanes on the ground", "a bus station", "trucks",
-    "a roundabout",
+    "a street lined with trees", "cars parked in rows", "a railway track",
+    "trains beside platforms", "a bridge over water", "a runway", "airplanes on the ground",
+    "a bus station", "trucks", "a roundabout",
     # boats
     "a ship on the sea", "boats beside a dock", "a pier", "a boat leaving white waves behind",
     # leisure
@@ -74,10 +76,15 @@ PROMPTS: tuple[str, ...] = (
 )  # fmt: skip
 
 
+def digest() -> str:
+    """Name the prompts of this version: vectors of others are made anew."""
+    return hashlib.sha256("\n".join(PROMPTS).encode()).hexdigest()[:16]
+
+
 def embed_neutral(
     encoder: Encoder, prompts: Sequence[str] = PROMPTS
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
-    """Embed the prompts that an encoder knows every word of.
+    """Embed the prompts that an encoder knows every word of, each averaged over templates.
 
     Args:
         encoder: Of the index. One with a small vocabulary knows only some of them whole: half
@@ -87,23 +94,14 @@ def embed_neutral(
     Returns:
         The prompts kept, and their unit vectors, float32 (kept, dim).
     """
-    kept = tuple(one for one in prompts if not encoder.unknown_words(one))
-    try:
-        return kept, encoder.encode_texts(kept)
-    except QueryError:
-        return _one_by_one(encoder, kept)
-
-
-def _one_by_one(
-    encoder: Encoder, prompts: Sequence[str]
-) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
-    """Leave out prompts that cannot be asked: of function words alone, say."""
     kept: list[str] = []
     rows = [np.empty((0, encoder.spec.dim), dtype=np.float32)]
     for prompt in prompts:
+        if encoder.unknown_words(prompt):
+            continue
         try:
-            rows.append(encoder.encode_texts([prompt]))
-        except QueryError:
+            rows.append(encode_with_templates(encoder, prompt)[None])
+        except QueryError:  # of function words alone, say
             continue
         kept.append(prompt)
     return tuple(kept), np.concatenate(rows)
