@@ -93,15 +93,11 @@ def test_a_question_in_templates_is_remembered_as_one(spec, cache, monkeypatch):
             asker(spec).encode_texts(others)
 
 
-def test_many_questions_together_are_not_remembered(spec, cache):
-    asker(spec).encode_texts([f"port {number}" for number in range(remembered.TOGETHER + 1)])
-    assert files(cache) == []
-
-
-def test_a_long_question_is_known_to_be_cut_without_opening_the_tower(spec, monkeypatch):
-    no_tower(monkeypatch)
+def test_a_long_question_is_told_to_be_cut_and_a_short_one_opens_nothing(spec, monkeypatch):
     encoder = asker(spec)
-    assert encoder.unread("a port") == ""
+    with monkeypatch.context() as patch:
+        no_tower(patch)
+        assert encoder.unread("a port") == ""
     text = " ".join(["harbor"] * 80)
     unread = encoder.unread(text)
     assert unread and text.endswith(unread) and unread != text
@@ -123,12 +119,13 @@ def test_what_is_remembered_is_what_the_tower_says(spec, text):
 
 def test_many_sentences_at_once_neither_read_nor_write(spec, cache):
     encoder = asker(spec)
-    many = encoder.encode_texts(["a port", "a lake"])
+    sentences = ["a port", *(f"lake {number}" for number in range(remembered.TOGETHER))]
+    many = encoder.encode_texts(sentences)
     assert files(cache) == []
     encoder.encode_texts(["a port"])
     (kept,) = files(cache)
     kept.write_bytes(b"")
-    np.testing.assert_array_equal(encoder.encode_texts(["a port", "a lake"]), many)
+    np.testing.assert_array_equal(encoder.encode_texts(sentences), many)
     assert kept.read_bytes() == b""
 
 
