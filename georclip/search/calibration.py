@@ -41,7 +41,7 @@ _POOLED = 8
 _ALIKE = 0.5
 """Only chips that are nearer than halfway to what has nothing to do with each other are pooled: of
 a handful of chips in a small area, one does not speak for another."""
-_PEERS = 512
+_PEERS = 256
 """Most chips of the background that are rivals of a picture: more changes nothing but the cost."""
 _LEAST_RIVALS = 8
 _SMALLEST_SPREAD = 1e-4

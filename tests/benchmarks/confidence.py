@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -354,23 +354,22 @@ def print_cost(*, dim: int = 512, repeats: int = 50) -> None:
         return unit_rows(rng.normal(size=(count, dim)).astype(np.float32))
 
     background, neutral, ranked, question = unit(4_096), unit(len(PROMPTS)), unit(100), unit(1)[0]
-    started = time.perf_counter()
     calibration = Calibration.of(background, neutral)
-    opening = time.perf_counter() - started
     assert calibration is not None
-    costs = []
-    for _ in range(repeats):
-        started = time.perf_counter()
-        calibration.text_confidence(question, ranked)
-        costs.append(time.perf_counter() - started)
-    started = time.perf_counter()
-    calibration.image_confidence(question, ranked)
-    image = time.perf_counter() - started
-    text = float(np.median(costs))
+
+    def cost_ms(work: Callable[[], object]) -> float:
+        costs = []
+        for _ in range(repeats):
+            started = time.perf_counter()
+            work()
+            costs.append(time.perf_counter() - started)
+        return 1e3 * float(np.median(costs))
+
     print(
-        f"\ncost, {dim} numbers a vector, 100 chips: {1e3 * text:.2f} ms a sentence, "
-        f"{1e3 * image:.2f} ms a picture; {1e3 * opening:.1f} ms once for an index; "
-        f"convincing from {CONVINCING}"
+        f"\ncost, {dim} numbers a vector, {len(ranked)} chips: "
+        f"{cost_ms(lambda: calibration.text_confidence(question, ranked)):.2f} ms a sentence, "
+        f"{cost_ms(lambda: calibration.image_confidence(question, ranked)):.2f} ms a picture; "
+        f"{cost_ms(lambda: Calibration.of(background, neutral)):.2f} ms once for an open index"
     )
 
 
