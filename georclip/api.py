@@ -392,6 +392,29 @@ class Index:
                 refused(place, answer)
         return tuple(_public(one) for one in answers if not isinstance(one, QueryError))
 
+    def zoom_in(
+        self,
+        result: values.SearchResult,
+        *,
+        access: Access | None = None,
+        progress: Progress | None = None,
+    ) -> SearchResult:
+        """Shrink each hit's window and footprint to the part of its chip that answers.
+
+        Everything else of a hit stays the whole chip's. Needs the scenes, and the image tower.
+
+        Args:
+            result: The answer to a question of this index.
+            access: What scenes may name elsewhere, and whether remote ones are read.
+            progress: Called with (hits done, hits in all).
+        """
+        from georclip.search.terms import resolve
+        from georclip.search.zooming import zoom_in
+
+        question = resolve(self._store, self._needed_for(result.query), result.query)
+        hits = zoom_in(result.hits, question.direction, self.indexer, access, progress=progress)
+        return _public(replace(result, hits=hits))
+
     def heatmap(
         self,
         text: str,

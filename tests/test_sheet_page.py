@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from georclip.export import as_batch, dumps_hits, read_hits, write_hits
 from georclip.export.records import Hits, as_hits
+from georclip.export.sheet.answer import luminance
 from georclip.export.sheet.markup import clean, foreign, link_of, tag
-from georclip.export.sheet.page import luminance
 from georclip.export.style import RAMP, ramp_colour
 from tests.helpers_hits import DAY, FIJI, HARBOR, TOWN, make_hit, make_result, make_scene, some_hits
 from tests.helpers_sheet import Element, parse

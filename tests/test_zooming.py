@@ -14,7 +14,7 @@ from georclip.scenes.access import Access
 from georclip.scenes.chips import chip_id
 from georclip.scenes.scene import open_scene
 from georclip.search import zooming
-from georclip.search.evidence import WHOLE, find_evidence, find_part
+from georclip.search.evidence import LARGE, SMALL, WHOLE, find_evidence, find_part
 from georclip.search.zooming import zoom_in
 from georclip.testing import COLOURS, FakeEncoder
 from georclip.values import Chip, Hit, Window
@@ -201,4 +201,14 @@ def test_evidence_is_finite_and_parts_lie_inside(height, width, seed):
 def test_a_picture_of_one_colour_has_no_evidence_and_is_cut_all_the_same():
     pixels = np.full((3, 64, 64), 128, dtype=np.uint8)
     part = find_part(pixels, RED, FakeEncoder())
-    assert part.width == part.height == 0.5
+    assert part.width == part.height == LARGE
+
+
+def test_evidence_that_is_spread_keeps_a_larger_part():
+    narrow = np.full((3, 160, 160), 128, dtype=np.uint8)
+    narrow[:, 60:100, 60:100] = np.array(COLOURS["red"])[:, None, None]
+    wide = np.full((3, 160, 160), 128, dtype=np.uint8)
+    for row, col in ((0, 0), (0, 120), (120, 0), (120, 120)):
+        wide[:, row : row + 40, col : col + 40] = np.array(COLOURS["red"])[:, None, None]
+    assert find_part(narrow, RED, FakeEncoder()).width == SMALL
+    assert find_part(wide, RED, FakeEncoder()).width == LARGE

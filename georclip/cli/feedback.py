@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from georclip.cli.answers import answer_options, show_hits
+from georclip.cli.answers import answer_options, remark_on, show_hits
 from georclip.cli.options import access_of, device_option, weights_option
 
 _RANKS = re.compile(r"(\d{1,9})(?:-(\d{1,9}))?", re.ASCII)
@@ -102,8 +102,8 @@ def feedback(
     place = index_path or index_of(marked, hits, _DEFAULT_INDEX)
     with open_index(place, weights=weights, device=device) as index:
         result = index.feedback(marked, good=good, bad=bad, k=k)
-        nothing = "" if result.hits else index.why_nothing(result.query)
+        remark = remark_on(index, (result,))
     access = access_of(allow_remote, allow_outside)
     show_hits(as_hits(result), output, output_format, overwrite=overwrite, access=access)
-    if nothing:
-        click.echo(nothing, err=True)
+    if remark:
+        click.echo(remark, err=True)

@@ -148,14 +148,14 @@ def weights_option(command: Command) -> Command:
 def access_options(command: Command) -> Command:
     """`--allow-remote` and `--allow-outside`: what a contact sheet may read."""
     remote = click.option(
-        "--allow-remote", is_flag=True, help="HTML: read scenes on servers for its pictures."
+        "--allow-remote", is_flag=True, help="Read scenes on servers, for pictures and --zoom-in."
     )
     outside = click.option(
         "--allow-outside",
         type=click.Path(path_type=Path),
         multiple=True,
         metavar="DIR",
-        help="HTML: read files in DIR that a file names. Repeatable.",
+        help="Read files in DIR that a file names, likewise. Repeatable.",
     )
     return remote(outside(command))
 

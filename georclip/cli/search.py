@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 import click
 
-from georclip.cli.answers import answer_options, show_hits
+from georclip.cli.answers import answer_options, remark_on, show_hits
 from georclip.cli.options import (
     BboxOption,
     access_of,
@@ -18,11 +18,13 @@ from georclip.cli.options import (
     index_option,
     weights_option,
 )
+from georclip.cli.progress import ChipProgress
 from georclip.cli.terms import Terms, any_of, term_options, wanted
 from georclip.errors import QueryError
 
 if TYPE_CHECKING:
     from georclip.api import Index, SearchResult
+    from georclip.scenes.access import Access
     from georclip.search.sentences import Sentence
     from georclip.values import Grouping
 
@@ -44,6 +46,7 @@ class Filters(TypedDict):
     scene: str | None
     k: int
     exact: bool
+    min_confidence: float | None
     grouping: Grouping
 
 
@@ -76,11 +79,22 @@ class Filters(TypedDict):
     is_flag=True,
     help="Compare every chip; a large compacted index looks at the likely ones only.",
 )
+@click.option(
+    "--min-confidence",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Only hits at least this sure, 0 to 1.",
+)
 @click.option("--keep-overlaps", is_flag=True, help="Each chip is a hit, overlapping ones too.")
 @click.option(
     "--one-per-place",
     is_flag=True,
     help="One hit for a place, whatever the number of acquisitions.",
+)
+@click.option(
+    "--zoom-in",
+    is_flag=True,
+    help="Shrink each hit to the part of its chip that answers; reads the scenes.",
 )
 @click.option(
     "--queries",
@@ -101,8 +115,10 @@ def search(
     scene: str | None,
     k: int,
     exact: bool,
+    min_confidence: float | None,
     keep_overlaps: bool,
     one_per_place: bool,
+    zoom_in: bool,
     queries: Path | None,
     device: str,
     weights: Path | None,
@@ -140,8 +156,9 @@ def search(
     check_output(output, output_format, overwrite=overwrite)
     grouping = _grouping(keep_overlaps=keep_overlaps, one_per_place=one_per_place)
     filters = Filters(
-        bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k, exact=exact, grouping=grouping
-    )
+        bbox=bbox, aoi=aoi, dates=dates, scene=scene, k=k, exact=exact,
+        min_confidence=min_confidence, grouping=grouping,
+    )  # fmt: skip
     questions = None if queries is None else _read(queries)
     problem = ""
     with open_index(index_path, weights=weights, device=device) as index:
@@ -150,14 +167,21 @@ def search(
             results = (index.search(text, **terms, **filters),)
         else:
             results, problem = _ask_all(index, questions, filters)
-        nothing = "" if any(one.hits for one in results) else index.why_nothing(results[0].query)
-    access = access_of(allow_remote, allow_outside)
+        remark = remark_on(index, results)
+        access = access_of(allow_remote, allow_outside)
+        if zoom_in:
+            results = [_zoomed(index, one, access) for one in results]
     hits = as_hits(results[0]) if questions is None else as_batch(results)
     show_hits(hits, output, output_format, overwrite=overwrite, access=access)
-    if nothing:
-        click.echo(nothing + _date_line_hint(bbox), err=True)
+    if remark:
+        click.echo(remark + _date_line_hint(bbox, results), err=True)
     if problem:
         raise QueryError(problem)
+
+
+def _zoomed(index: Index, result: SearchResult, access: Access | None) -> SearchResult:
+    with ChipProgress("zooming in", unit="hit") as progress:
+        return index.zoom_in(result, access=access, progress=progress)
 
 
 def _one_text(words: tuple[str, ...], queries: Path | None, terms: Terms) -> str | None:
@@ -215,7 +239,9 @@ def _ask_all(
     return results, "" if len(results) == len(texts) else f"{refused}; the others are answered"
 
 
-def _date_line_hint(bbox: str | None) -> str:
+def _date_line_hint(bbox: str | None, results: Sequence[SearchResult]) -> str:
+    if any(one.rows_considered for one in results):
+        return ""
     if bbox is not None and float(bbox.split(",")[0]) > float(bbox.split(",")[2]):
         return " West > east was read as a box over the date line."
     return ""

@@ -23,6 +23,7 @@ from georclip.index.sqlite_errors import MEND
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _ROWS_PER_QUERY = 20_000
 
+_OUTLINE = "scene, chip_id, footprint"
 _SCENE_COLUMNS = (
     "number, scene_id, uri, plan_fingerprint, chip_count, digest, skipped, indexed_at, record"
 )
@@ -66,6 +67,15 @@ class Catalog(Database):
         """Scenes by their numbers; unknown ones are left out."""
         where = "WHERE number IN (SELECT value FROM json_each(?))"
         return {found.number: found for found in self._scenes(where, (_as_list(numbers),))}
+
+    def times(self, numbers: Iterable[int]) -> dict[int, str | None]:
+        """When scenes were taken, as ISO 8601 in UTC, by their numbers; unknown ones left out."""
+        found = self._all(
+            "SELECT number, json_extract(record, '$.acquired') FROM scenes "
+            "WHERE number IN (SELECT value FROM json_each(?))",
+            (_as_list(numbers),),
+        )
+        return dict(found)
 
     def _scenes(self, where: str, values: tuple[object, ...]) -> tuple[IndexedScene, ...]:
         found = self._all(f"SELECT {_SCENE_COLUMNS} FROM scenes {where}", values)
@@ -120,6 +130,14 @@ class Catalog(Database):
             GeorclipError: A row is no longer there.
         """
         return [entry[0] for entry in self._of_rows("footprint", rows)]
+
+    def outlines(self, rows: npt.NDArray[np.int64]) -> list[tuple[int, str, bytes]]:
+        """Scene number, id and footprint (WKB) of the chips of rows, in their order.
+
+        Raises:
+            GeorclipError: A row is no longer there.
+        """
+        return [(entry[0], entry[1], entry[2]) for entry in self._of_rows(_OUTLINE, rows)]
 
     def chip_ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """Ids of the chips of rows, in their order."""

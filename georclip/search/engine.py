@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from georclip.errors import QueryError
-from georclip.search.candidates import Places, find_hits, pool_size
+from georclip.search.candidates import find_hits
+from georclip.search.judging import Judge
 from georclip.search.question import Question
 from georclip.search.terms import resolve_many
 from georclip.values import Hit, Query, SearchResult
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("georclip")
 
-_TOGETHER = 16
-"""From this many questions on one product over all rows is quicker than a search for each."""
 _AT_ONCE = 1_024
 """Questions answered from one state of the index, while a writer's commit waits."""
 
@@ -128,19 +125,14 @@ def _find(
     """Hits of questions, from one state of the index."""
     if not len(runs):
         return [()] * len(questions)
-    places = Places(store=store)
-    if len(questions) < _TOGETHER:
-        return [find_hits(places, one, query, runs, exact=exact) for one in questions]
-    most = max(pool_size(query, question) for question in questions)
-    ranked = store.top_many(np.stack([one.direction for one in questions]), runs, most)
-    firsts = [
-        best[: pool_size(query, question)] for question, best in zip(questions, ranked, strict=True)
-    ]
-    places.fetch([row for first in firsts for row, _ in first])
-    return [
-        find_hits(places, question, query, runs, exact=True, first=first)
-        for question, first in zip(questions, firsts, strict=True)
-    ]
+    judge = Judge.of(store)
+    if query.min_confidence is not None and not all(map(judge.can_tell, questions)):
+        raise QueryError(
+            f"{store.path} does not say how sure its answers are: it was made by an earlier "
+            "georclip, or holds too few chips. Say georclip index for one of its scenes again, "
+            "which adds what is missing, or ask without a least confidence"
+        )
+    return find_hits(store, judge, questions, query, runs, exact=exact)
 
 
 def _check(queries: Sequence[Query]) -> None:
@@ -149,11 +141,6 @@ def _check(queries: Sequence[Query]) -> None:
         raise QueryError("questions that are asked together share k and filters: ask them apart")
     if shared.k < 1:
         raise QueryError(f"k = {shared.k} asks for no hits: give a whole number, 1 or more")
-    if shared.min_confidence is not None:
-        raise QueryError(
-            "hits of this index have no confidence yet, so that none can be asked for: "
-            "leave min_confidence out"
-        )
 
 
 def _same_filters(query: Query, other: Query) -> bool:

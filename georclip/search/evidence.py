@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 Pixels = npt.NDArray[np.uint8]
 Evidence = npt.NDArray[np.float64]
 
-PART = 0.5
-"""Sides of the part that is found, over the picture's: a quarter of its area."""
+SMALL, LARGE = 0.5, 0.7
+"""Sides of the part that is found, over the picture's: a quarter of its area, or a half."""
+ENOUGH = 0.6
+"""Share of the evidence that a small part must hold: what is spread wider keeps a large one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,28 +80,24 @@ WHOLE = Part(left=0.0, top=0.0, width=1.0, height=1.0)
 
 
 def find_part(pixels: Pixels, question: npt.NDArray[np.float32], encoder: Encoder) -> Part:
-    """Find the part, half as wide and half as high, that carries a picture's score.
+    """Find the part that carries a picture's score.
+
+    It is half as wide and half as high as the picture; 0.7 of it, where half a side holds less
+    than 0.6 of the evidence.
 
     Args:
         pixels: uint8 RGB, (3, height, width); the whole of one of less than 16 px a side is
             returned.
         question: float32, (dim,), of unit length.
-        encoder: Embeds the picture with parts of it hidden.
+        encoder: Embeds the picture with parts of it hidden, and parts of it alone.
     """
     height, width = pixels.shape[1:]
     if min(height, width) < _LEAST_SIDE_PX:
         return WHOLE
     evidence = find_evidence(pixels, question, encoder)
     above = np.maximum(evidence - np.median(evidence), 0.0)
-    rows, columns = evidence.shape
-    high, wide = max(1, int(PART * rows)), max(1, int(PART * columns))
-    top, left = _heaviest(above, high, wide)
-    return Part(
-        left=min(left / columns, 1.0 - PART),
-        top=min(top / rows, 1.0 - PART),
-        width=PART,
-        height=PART,
-    )
+    part, held = _heaviest(above, SMALL)
+    return part if held >= ENOUGH else _heaviest(above, LARGE)[0]
 
 
 def find_evidence(pixels: Pixels, question: npt.NDArray[np.float32], encoder: Encoder) -> Evidence:
@@ -157,14 +155,23 @@ def _scores(
     return np.concatenate(parts)
 
 
-def _heaviest(weights: Evidence, high: int, wide: int) -> tuple[int, int]:
-    """First row and column of the rectangle of cells that holds most, its middle counting most.
+def _heaviest(weights: Evidence, side: float) -> tuple[Part, float]:
+    """The part, of sides over the picture's, that holds most, and the share that it holds.
 
-    Without that, a rectangle among many objects would as soon cut four of them as hold one.
+    Its middle counts most: among many objects a part would else as soon cut four as hold one.
     """
-    held = _sums(_sums(weights, high).T, wide).T
-    row, column = np.unravel_index(int(held.argmax()), held.shape)
-    return int(row), int(column)
+    rows, columns = weights.shape
+    high, wide = max(1, int(side * rows)), max(1, int(side * columns))
+    sums = _sums(_sums(weights, high).T, wide).T
+    top, left = (int(place) for place in np.unravel_index(int(sums.argmax()), sums.shape))
+    held = weights[top : top + high, left : left + wide].sum() / max(weights.sum(), 1e-9)
+    part = Part(
+        left=min(left / columns, 1.0 - side),
+        top=min(top / rows, 1.0 - side),
+        width=side,
+        height=side,
+    )
+    return part, float(held)
 
 
 def _sums(values: Evidence, length: int) -> Evidence:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from georclip.search import neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from georclip.encoders.base import Encoder
@@ -40,9 +41,28 @@ class Judge:
         vectors = None if prompts is None else prompts.vectors
         return cls(calibration=Calibration.of(background.vectors, vectors))
 
+    @property
+    def knows(self) -> bool:
+        """Whether there is anything to judge by."""
+        return self.calibration is not None
+
+    def can_tell(self, question: Question) -> bool:
+        """Whether the index can say how sure answers to a question are."""
+        known = self.calibration
+        if known is None:
+            return False
+        pictures = {part.is_picture for part in question.parts}
+        return (True not in pictures or known.peers is not None) and (
+            False not in pictures or known.prompts is not None
+        )
+
     def pool_size(self, chips: int) -> int:
         """Best chips of a question to have at hand where so many are to be judged."""
         return chips if self.calibration is None else block_of(chips)
+
+    def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
+        """Which candidates show nothing that could be asked for: bool, (n,)."""
+        return np.zeros(len(vectors), dtype=np.bool_)
 
     def confidences(self, question: Question, vectors: Vectors) -> Confidences | None:
         """How sure each candidate is.

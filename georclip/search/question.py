@@ -47,25 +47,6 @@ class Question:
     direction: Vector
     parts: tuple[Part, ...]
 
-    @property
-    def breadth(self) -> int:
-        """Candidates to be ranked at least: 1 where their order by score is their rank."""
-        return 1
-
-    def rank_scores(
-        self, scores: npt.NDArray[np.float64], vectors: npt.NDArray[np.float32] | None
-    ) -> npt.NDArray[np.float64]:
-        """What rank sorts by: the scores themselves.
-
-        Args:
-            scores: Cosines of candidates with `direction`, (n,).
-            vectors: Their embeddings, (n, dim); None where `breadth` is 1.
-
-        Returns:
-            (n,).
-        """
-        return scores
-
 
 def single(part: Part) -> Question:
     """A question of one term."""

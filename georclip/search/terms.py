@@ -66,6 +66,19 @@ def resolve_many(
     return list(map(question, checked))
 
 
+def resolve(store: IndexStore, encoder: Encoder | None, query: Query) -> Question:
+    """Make a question of one query.
+
+    Raises:
+        QueryError: It cannot be asked.
+        EncoderMismatchError: The encoder is not the one that made the index.
+    """
+    (question,) = resolve_many(store, encoder, (query,))
+    if isinstance(question, QueryError):
+        raise question
+    return question
+
+
 def _check(query: Query) -> tuple[Term, ...] | QueryError:
     try:
         check_terms(query.terms)

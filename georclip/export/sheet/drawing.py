@@ -18,8 +18,8 @@ from georclip.export.sheet.markup import Markup, join, number, tag
 from georclip.export.sheet.places import LEAST_MARK
 from georclip.export.sheet.projection import Points, View
 
-_LAND_FROM_DEG = 4.0
-"""Views at least this wide show the outlines of land."""
+_LAND_FROM_DEG = 12.0
+"""Views at least this wide show the outlines of land, which are true to half a degree."""
 
 
 def draw_map(

@@ -11,6 +11,7 @@ from georclip.export.sheet.projection import View
 _WIDE_STEPS = (90.0, 60.0, 45.0, 30.0, 20.0, 10.0, 5.0, 2.0, 1.0)
 _NICE = (5, 2, 1)
 _UNITS_APART = 130.0
+_SIGN_WIDTH = 7.0
 _SCALE_SHARE = 0.22
 """Of the map's width, that a scale bar may take."""
 _SCALE_UP_TO_DEG = 25.0
@@ -27,7 +28,8 @@ def graticule(view: View) -> tuple[Markup, Markup]:
         x = (lon - west) * view.units
         lines.append(tag("path", d=f"M{number(x)} 0V{number(view.height)}", class_="grid"))
         said = degrees((lon + 180.0) % 360.0 - 180.0, "E", "W", step)
-        if 24 < x < view.width - 24:
+        half = _SIGN_WIDTH * len(said) / 2
+        if half < x < view.width - half:
             ticks.append(tag("text", said, x=x, y=view.height - 5, class_="tick middle"))
     low, high = view.projection.latitude(south), view.projection.latitude(north)
     for lat in _multiples(max(low, -90.0), min(high, 90.0), step):

@@ -11,7 +11,7 @@ from georclip.export.sheet.markup import Markup, tag
 from georclip.export.sheet.places import LEAST_MARK
 from georclip.export.sheet.projection import View
 
-_SIGN_WIDTH, _LINE_HEIGHT = 8.0, 14.0
+_SIGN_WIDTH, _LINE_HEIGHT = 9.0, 14.0
 """Of bold digits at the size that the style sheet gives them, units."""
 
 Box = tuple[float, float, float, float]

@@ -6,16 +6,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import shapely
+from shapely.geometry.base import BaseGeometry
+
 from georclip.export.records import HitRecord, Hits
 from georclip.export.sheet.pictures import MapPlan
 from georclip.export.sheet.places import group_by_place, is_legible
-from georclip.export.sheet.projection import View, choose_projection, fit_view
+from georclip.export.sheet.projection import Projection, View, choose_projection, fit_view
 
 _MAIN_WIDTH, _MAIN_HEIGHTS = 560.0, (260.0, 600.0)
 _PLACE_WIDTH, _PLACE_HEIGHTS = 360.0, (170.0, 260.0)
 _MARGIN = 0.08
 """Around all hits, as a share of their longer side; never less than a hit's own side."""
 _WIDE_MARGIN = 0.1
+_REGION_DEG = 2.0
+"""Places within such an extent are not split further."""
 _MOST_PLACES = 8
 """Places with a map of their own; the others are on the overview."""
 
@@ -100,8 +106,8 @@ def _section(number: int, question: str, records: tuple[int, ...], hits: Hits) -
     view = fit_view(
         projection, footprints, margin=_MARGIN, width=_MAIN_WIDTH, heights=_MAIN_HEIGHTS
     )
-    groups = [] if is_legible(view, footprints) else group_by_place(projection, footprints)
-    if len(groups) < 2:
+    groups = _places(projection, footprints)
+    if len(groups) == 1:
         plan = MapPlan(view=view, records=records, with_backdrop=True)
         return Section(
             number=number, question=question, records=records, overview=view, plan=plan, places=()
@@ -133,6 +139,39 @@ def _section(number: int, question: str, records: tuple[int, ...], hits: Hits) -
         plan=None,
         places=tuple(places),
     )
+
+
+def _places(projection: Projection, footprints: Sequence[BaseGeometry]) -> list[tuple[int, ...]]:
+    """Numbers of footprints that one map can show, the best one's first; one group if all can."""
+    everything = tuple(range(len(footprints)))
+    groups = _told_apart(projection, footprints, everything)
+    if len(groups) <= _MOST_PLACES or _extent(projection, footprints) > _REGION_DEG:
+        return groups
+    return [everything]
+
+
+def _told_apart(
+    projection: Projection, footprints: Sequence[BaseGeometry], numbers: tuple[int, ...]
+) -> list[tuple[int, ...]]:
+    """Split until outlines can be seen; within a region once at most."""
+    own = [footprints[number] for number in numbers]
+    view = fit_view(projection, own, margin=_MARGIN, width=_MAIN_WIDTH, heights=_MAIN_HEIGHTS)
+    if is_legible(view, own):
+        return [numbers]
+    groups = [tuple(numbers[at] for at in group) for group in group_by_place(projection, own)]
+    if len(groups) == 1:
+        return groups
+    found: list[tuple[int, ...]] = []
+    for group in groups:
+        wide = _extent(projection, [footprints[number] for number in group]) > _REGION_DEG
+        found += _told_apart(projection, footprints, group) if wide else [group]
+    return sorted(found)
+
+
+def _extent(projection: Projection, footprints: Sequence[BaseGeometry]) -> float:
+    """The longer side of what footprints cover, projected degrees."""
+    bounds = shapely.bounds([projection.led(one) for one in footprints])
+    return float(max(np.ptp(bounds[:, ::2]), np.ptp(bounds[:, 1::2])))
 
 
 def _letter(number: int) -> str:
