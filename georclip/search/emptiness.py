@@ -31,10 +31,13 @@ _LOOKED_AT = 1_024
 """Of the background: enough for a share of a two hundredth."""
 _PARALLEL = 1e-6
 
-_ASKED = re.compile(
-    r"\b(cloud(s|y)?|overcast|haz[ey]|fog(gy)?|mist(y)?|smok[ey]|snow(s|y|ed)?|icy?|glaciers?"
-    r"|blank|nothing|no ?data|noise)\b",
+_LOOKS_SO = re.compile(
+    r"\b(cloud(s|y)?|overcast|haz[ey]|fog(gy)?|mist(y)?|smok[ey]|snow(s|y|ed)?|ice|icy|glaciers?"
+    r"|blank|nothing|no ?data|noise|noisy|gradient)\b",
     re.IGNORECASE,
+)
+_ONLY_A_COLOUR = re.compile(
+    r"\W*((an?|the|all|area|picture|image|chip|of|is|white|black|gr[ae]y)\b\W*)+", re.IGNORECASE
 )
 
 
@@ -104,11 +107,12 @@ def learn_emptiness(
 
 
 def asks_for_nothing(text: str) -> bool:
-    """Say whether a sentence asks for what looks like nothing: clouds, haze, smoke, snow or ice.
+    """Say whether a sentence asks for what looks like nothing: clouds, haze, smoke, snow or ice,
+    or white, black or grey and nothing else.
 
     An encoder does not know it: "calm water" is nearer to a blank picture than "clouds" is.
     """
-    return _ASKED.search(text) is not None
+    return bool(_LOOKS_SO.search(text) or _ONLY_A_COLOUR.fullmatch(text))
 
 
 def _likeness(

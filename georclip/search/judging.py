@@ -9,6 +9,8 @@ import numpy as np
 
 from georclip.search import neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
+from georclip.search.emptiness import Emptiness, asks_for_nothing
+from georclip.search.empty_reference import emptiness_of, keep_nothing
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -27,9 +29,11 @@ class Judge:
 
     Attributes:
         calibration: What confidences come from; None where the index cannot say.
+        emptiness: What chips that show nothing look like; None where the index cannot say.
     """
 
     calibration: Calibration | None
+    emptiness: Emptiness | None = None
 
     @classmethod
     def of(cls, store: IndexStore) -> Judge:
@@ -39,7 +43,9 @@ class Judge:
             return cls(calibration=None)
         prompts = store.reference(neutral.NAME)
         vectors = None if prompts is None else prompts.vectors
-        return cls(calibration=Calibration.of(background.vectors, vectors))
+        return cls(
+            calibration=Calibration.of(background.vectors, vectors), emptiness=emptiness_of(store)
+        )
 
     @property
     def knows(self) -> bool:
@@ -61,8 +67,15 @@ class Judge:
         return chips if self.calibration is None else block_of(chips)
 
     def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
-        """Which candidates show nothing that could be asked for: bool, (n,)."""
-        return np.zeros(len(vectors), dtype=np.bool_)
+        """Which candidates show nothing that could be asked for: bool, (n,).
+
+        None does where a wanted term is a picture that shows as little, or names what looks so.
+        """
+        if self.emptiness is None or any(
+            part.weight > 0 and _wants_nothing(self.emptiness, part) for part in question.parts
+        ):
+            return np.zeros(len(vectors), dtype=np.bool_)
+        return self.emptiness.shows_nothing(vectors)
 
     def confidences(self, question: Question, vectors: Vectors) -> Confidences | None:
         """How sure each candidate is.
@@ -98,8 +111,9 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
 
     Args:
         store: Opened for writing.
-        encoder: The index's own; it embeds a hundred short sentences.
+        encoder: The index's own; it embeds a hundred short sentences and a few dozen pictures.
     """
+    keep_nothing(store, encoder)
     made_from = neutral.digest()
     kept = store.reference(neutral.NAME)
     if kept is not None and kept.made_from == made_from:
@@ -107,6 +121,13 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
     labels, vectors = neutral.embed_neutral(encoder)
     if labels:
         store.keep_reference(neutral.NAME, labels, vectors, made_from=made_from)
+
+
+def _wants_nothing(emptiness: Emptiness, part: Part) -> bool:
+    """Whether a term asks for what looks like nothing."""
+    if part.is_picture:
+        return bool(emptiness.shows_nothing(part.vector[None])[0])
+    return asks_for_nothing(part.label)
 
 
 def _of_part(calibration: Calibration, part: Part, vectors: Vectors) -> Confidences | None:
