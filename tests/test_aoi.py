@@ -178,3 +178,11 @@ def test_a_box_alone_loads_no_geopandas() -> None:
         "sys.exit(bool({'geopandas', 'pyogrio', 'rasterio', 'torch'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_box_with_west_and_east_swapped_is_remarked_on(caplog: pytest.LogCaptureFixture) -> None:
+    find_area(bbox=(-76.5, 34.6, -76.8, 34.8))
+    assert "swap -76.5 and -76.8" in caplog.text
+    caplog.clear()
+    find_area(bbox=(170, -20, -170, -10))  # a narrow one over the date line is meant so
+    assert not caplog.text

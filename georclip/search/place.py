@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
 
@@ -12,6 +13,8 @@ from shapely.geometry.base import BaseGeometry
 
 from georclip.errors import QueryError
 from georclip.geometry import bbox_polygon, parse_bbox, split_at_date_line
+
+log = logging.getLogger("georclip")
 
 
 def find_area(
@@ -31,7 +34,7 @@ def find_area(
     Raises:
         QueryError: Neither is given, one makes no sense, or the two do not meet.
     """
-    box = bbox_polygon(parse_bbox(bbox)) if bbox is not None else None
+    box = _box(bbox) if bbox is not None else None
     if aoi is None:
         if box is None:
             raise QueryError("no area given: give a bbox or an AOI")
@@ -43,6 +46,19 @@ def find_area(
 
         area = read_aoi(aoi)
     return area if box is None else _shared(area, box)
+
+
+def _box(bbox: Sequence[float] | Sequence[str] | str) -> BaseGeometry:
+    """A box as an area; one that looks as if west and east were swapped is remarked on."""
+    west, south, east, north = parse_bbox(bbox)
+    width = east + 360.0 - west
+    if west > east and width > 180.0:
+        log.warning(
+            "the bbox has west > east and was read as a box over the date line, %.6g degrees wide: "
+            "if that is not meant, swap %g and %g",
+            width, west, east,
+        )  # fmt: skip
+    return bbox_polygon((west, south, east, north))
 
 
 def clean_area(geometry: BaseGeometry, *, source: str) -> BaseGeometry:
