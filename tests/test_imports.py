@@ -34,7 +34,7 @@ def loaded_by(*arguments):
 @pytest.mark.parametrize(
     "command",
     ["index", "search", "export", "info", "list", "remove", "relocate", "verify", "compact",
-     "models", "train", "evaluate"],
+     "models", "train", "evaluate", "changes"],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example_and_loads_nothing_heavy(command):
     modules, done = loaded_by(command, "--help")

@@ -7,6 +7,7 @@ their casing over a scene. A label's triangle says the direction, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from georclip.export.style import document, graduated, labeling
 
@@ -32,9 +33,10 @@ def changes_qml(changes: Sequence[float]) -> str:
     """
     most = max((abs(change) for change in changes), default=0.0) or 1.0
     edges = [most * edge for edge in _EDGES]
-    labels = [f"{low:+.3f} – {high:+.3f}" for low, high in zip(edges, edges[1:], strict=False)]
+    labels = [f"{low:+.3f} – {high:+.3f}" for low, high in pairwise(edges)]
     edges[0], edges[-1] = -most - 1e-6, most + 1e-6  # rounding must not lose the ends
-    classes = list(zip(edges, edges[1:], labels, strict=False))
+    bounds = zip(pairwise(edges), labels, strict=True)
+    classes = [(low, high, label) for (low, high), label in bounds]
     return document(
         graduated("change", classes, _COLOURS, _WIDTHS_MM),
         labeling(CHANGE_LABEL),

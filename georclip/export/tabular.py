@@ -105,8 +105,7 @@ def aligned(
     sides = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
-            _padded(text, side, align)
-            for text, side, align in zip(row, sides, aligns, strict=True)
+            _padded(text, side, align) for text, side, align in zip(row, sides, aligns, strict=True)
         ).rstrip()
         for row in rows
     ]
@@ -154,6 +153,7 @@ def _fit(rows: list[list[str]], width: int) -> None:
 
 
 def printable(text: str) -> str:
+    """A text for a terminal: what is not printable is shown as "?"."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 

@@ -176,7 +176,10 @@ def _pick(
         entry for entry in entries.tolist() if taken[int(places.acquisition[entry])].later == later
     ]
     own.sort(key=lambda entry: int(places.acquisition[entry]))  # acquisitions lie in time's order
-    best = max(own, key=lambda entry: (round(float(places.best_iou[entry]), 3), int(places.acquisition[entry])))
+    best = max(
+        own,
+        key=lambda entry: (round(float(places.best_iou[entry]), 3), int(places.acquisition[entry])),
+    )
     times = tuple(taken[int(places.acquisition[entry])].acquired for entry in own)
     return int(places.best_row[best]), times
 
