@@ -69,13 +69,9 @@ def why_no_changes(store: IndexStore, result: ChangeResult) -> str:
         return ""
     asked = result.asked
     if result.places:
-        what = (
-            "place that both times show was"
-            if result.places == 1
-            else "places that both times show were"
-        )
         return (
-            f"{result.places:,} {what} compared, and the score {_VERBS[asked.direction]} at none."
+            f"The score {_VERBS[asked.direction]} at none of the {result.places:,} places that "
+            "both times show."
         )
     for dates in (asked.from_, asked.to):
         query = replace(asked.query, dates=dates)

@@ -83,12 +83,12 @@ def find_changes(store: IndexStore, encoder: Encoder, asked: ChangeQuery) -> Cha
 def _find_acquisitions(store: IndexStore, asked: ChangeQuery) -> list[_Taken]:
     """Chips that pass the filters, by time. Scenes of one time are parts of one acquisition."""
     query = asked.query
-    rows = [
+    earlier, later = (
         store.select(aoi=query.aoi, dates=dates, scenes=query.scenes).rows
         for dates in (asked.from_, asked.to)
-    ]
+    )
     scenes = {one.number: one.scene for one in store.indexed_scenes()}
-    twice = np.intersect1d(*rows, assume_unique=True)[:1]
+    twice = np.intersect1d(earlier, later, assume_unique=True)[:1]
     if len(twice):
         name = scenes[int(store.scene_numbers(twice)[0])].name
         raise QueryError(
@@ -96,8 +96,8 @@ def _find_acquisitions(store: IndexStore, asked: ChangeQuery) -> list[_Taken]:
             "itself; let the one end before the other begins"
         )
     found = [
-        _Taken(acquired=acquired, later=later, rows=some)
-        for later, side in zip((False, True), rows, strict=True)
+        _Taken(acquired=acquired, later=is_later, rows=some)
+        for is_later, side in ((False, earlier), (True, later))
         for acquired, some in _by_time(side, store.scene_numbers(side), scenes)
     ]
     return sorted(found, key=lambda one: one.acquired)
@@ -176,10 +176,8 @@ def _pick(
         entry for entry in entries.tolist() if taken[int(places.acquisition[entry])].later == later
     ]
     own.sort(key=lambda entry: int(places.acquisition[entry]))  # acquisitions lie in time's order
-    best = max(
-        own,
-        key=lambda entry: (round(float(places.best_iou[entry]), 3), int(places.acquisition[entry])),
-    )
+    # Of those that show it equally well, but for rounding, the latest.
+    best = own[-1 - int(np.argmax(np.round(places.best_iou[own[::-1]], 3)))]
     times = tuple(taken[int(places.acquisition[entry])].acquired for entry in own)
     return int(places.best_row[best]), times
 

@@ -114,7 +114,7 @@ def _find_places(acquisitions: Sequence[Acquisition]) -> tuple[_Ints, Outlines]:
 
 
 def _scored(places: Outlines, acquisition: Acquisition) -> tuple[_Ints, _Floats, _Ints, _Floats]:
-    """Places that an acquisition shows: number, score, best chip and its intersection over union."""
+    """Places that an acquisition shows: number, score, best chip and its share."""
     shared = shared_ground(places, acquisition.outlines, least_iou=LEAST_IOU)
     if len(shared.first) == 0:
         return shared.first, shared.iou, shared.first, shared.iou
