@@ -19,6 +19,7 @@ CHANGE_PROPERTIES: Mapping[str, Kind] = {
     "rank": "int",
     "change": "float",
     "change_z": "float",
+    "rank_change": "float",
     "score_from": "float",
     "score_to": "float",
     "shift": "float",
@@ -49,6 +50,7 @@ class ChangeRecord:
         rank: From 1.
         change: Rise of the score beyond `shift`; below zero where it fell.
         change_z: The change in robust standard deviations over all places, or None.
+        rank_change: What rank sorts by.
         score_from: Cosine of the place at the first time: the mean over its acquisitions.
         score_to: Likewise at the second time.
         shift: What the acquisitions' scores rose everywhere.
@@ -70,6 +72,7 @@ class ChangeRecord:
     rank: int
     change: float
     change_z: float | None
+    rank_change: float
     score_from: float
     score_to: float
     shift: float
@@ -118,6 +121,7 @@ def _record(change: Change) -> ChangeRecord:
         rank=change.rank,
         change=change.change,
         change_z=change.change_z,
+        rank_change=change.rank_change,
         score_from=earlier.score,
         score_to=later.score,
         shift=change.shift,

@@ -54,6 +54,8 @@ class Change:
         change: Rise of the score beyond what the acquisitions' scores rose everywhere.
         change_z: The change in robust standard deviations over all places that were compared;
             None where they are too few to tell.
+        rank_change: What rank sorts by: the change of the evidence that the place answers the
+            question. It has the sign of the change.
         chip: The chip whose ground the place is; one of the sides'.
         from_: The place at the first time.
         to: The place at the second time.
@@ -62,6 +64,7 @@ class Change:
     rank: int
     change: float
     change_z: float | None
+    rank_change: float
     chip: Chip
     from_: Side
     to: Side

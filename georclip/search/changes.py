@@ -159,6 +159,7 @@ def _report(
             rank=rank,
             change=float(compared.change[place]),
             change_z=None if compared.change_z is None else float(compared.change_z[place]),
+            rank_change=float(compared.rank_change[place]),
             chip=shown[rows[rank - 1]][0],
             from_=_side(float(compared.score_from[place]), earlier, shown),
             to=_side(float(compared.score_to[place]), later, shown),

@@ -89,7 +89,9 @@ def outlines_of(footprints: _Geometries) -> Outlines:
         footprints[broken] = shapely.make_valid(footprints[broken])
     parts, owners = shapely.get_parts(footprints, return_index=True)
     parts = shapely.transform(parts, _cylindrical)
-    areas = np.bincount(owners, weights=shapely.area(parts), minlength=len(footprints))
+    areas: _Floats = np.bincount(
+        owners, weights=shapely.area(parts), minlength=len(footprints)
+    ).astype(np.float64)
     return Outlines(parts=parts, owners=owners.astype(np.int64), areas=areas)
 
 
