@@ -34,9 +34,8 @@ def as_array(shapes):
 
 def iou(one, other):
     """By PROJ's equal-area projection about the date line."""
-    project = Transformer.from_crs(
-        "EPSG:4326", "+proj=cea +lon_0=180 +ellps=sphere", always_xy=True
-    )
+    equal_area = "+proj=cea +lon_0=180 +ellps=sphere"
+    project = Transformer.from_crs("EPSG:4326", equal_area, always_xy=True)
     first, second = (
         shapely.union_all(
             [
@@ -55,7 +54,8 @@ def test_shared_ground_is_that_of_proj_over_the_date_line_too(first, second):
     found = shared_ground(
         outlines_of(as_array(first)), outlines_of(as_array(second)), least_iou=0.2
     )
-    pairs = dict(zip(zip(found.first.tolist(), found.second.tolist()), found.iou.tolist()))
+    columns = (found.first.tolist(), found.second.tolist(), found.iou.tolist())
+    pairs = {(number, place): share for number, place, share in zip(*columns, strict=True)}
     for number, one in enumerate(first):
         for place, other in enumerate(second):
             exact = iou(one, other)

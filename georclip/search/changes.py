@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -33,8 +33,14 @@ _WIDER = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Taken:
-    """Chips of one acquisition, and which of the two times it is of."""
+class Taken:
+    """Chips of one acquisition.
+
+    Attributes:
+        acquired: When, UTC.
+        later: Whether it is of the second time.
+        rows: int64, (n,), ascending: the chips in the index.
+    """
 
     acquired: datetime
     later: bool
@@ -64,11 +70,9 @@ def find_changes(store: IndexStore, encoder: Encoder, asked: ChangeQuery) -> Cha
     changes: tuple[Change, ...] = ()
     places = 0
     with store.snapshot():  # a commit between these steps would move rows: it waits
-        taken = _find_acquisitions(store, asked)
+        taken = find_acquisitions(store, asked)
         if len({one.later for one in taken}) == 2:
-            acquisitions = [_read(store, one, question.direction) for one in taken]
-            later = np.array([one.later for one in taken])
-            compared = compare(score_places(acquisitions), later)
+            compared = compare_acquisitions(store, question.direction, taken)
             changes = _report(store, compared, taken, asked)
             places = len(compared.change)
     return ChangeResult(
@@ -80,7 +84,7 @@ def find_changes(store: IndexStore, encoder: Encoder, asked: ChangeQuery) -> Cha
     )
 
 
-def _find_acquisitions(store: IndexStore, asked: ChangeQuery) -> list[_Taken]:
+def find_acquisitions(store: IndexStore, asked: ChangeQuery) -> list[Taken]:
     """Chips that pass the filters, by time. Scenes of one time are parts of one acquisition."""
     query = asked.query
     earlier, later = (
@@ -96,7 +100,7 @@ def _find_acquisitions(store: IndexStore, asked: ChangeQuery) -> list[_Taken]:
             "itself; let the one end before the other begins"
         )
     found = [
-        _Taken(acquired=acquired, later=is_later, rows=some)
+        Taken(acquired=acquired, later=is_later, rows=some)
         for is_later, side in ((False, earlier), (True, later))
         for acquired, some in _by_time(side, store.scene_numbers(side), scenes)
     ]
@@ -114,7 +118,21 @@ def _by_time(
             yield acquired, rows[np.isin(numbers, own)]
 
 
-def _read(store: IndexStore, taken: _Taken, direction: npt.NDArray[np.float32]) -> Acquisition:
+def compare_acquisitions(
+    store: IndexStore, direction: npt.NDArray[np.float32], taken: Sequence[Taken]
+) -> Compared:
+    """Compare the places that both times show.
+
+    Args:
+        store: The index, held to one state meanwhile.
+        direction: float32, (dim,), unit length: the question.
+        taken: At least one of each time.
+    """
+    acquisitions = [_read(store, one, direction) for one in taken]
+    return compare(score_places(acquisitions), np.array([one.later for one in taken]))
+
+
+def _read(store: IndexStore, taken: Taken, direction: npt.NDArray[np.float32]) -> Acquisition:
     """Score the chips of one acquisition, and read their ground."""
     scores = [
         # einsum sums every row in one order: equal vectors score equally wherever they lie
@@ -129,7 +147,7 @@ def _read(store: IndexStore, taken: _Taken, direction: npt.NDArray[np.float32]) 
 
 
 def _report(
-    store: IndexStore, compared: Compared, taken: list[_Taken], asked: ChangeQuery
+    store: IndexStore, compared: Compared, taken: list[Taken], asked: ChangeQuery
 ) -> tuple[Change, ...]:
     """The largest changes, one for each place."""
     order = order_changes(compared, asked.direction)
@@ -169,7 +187,7 @@ def _report(
 
 
 def _pick(
-    compared: Compared, entries: _Ints, taken: list[_Taken], *, later: bool
+    compared: Compared, entries: _Ints, taken: list[Taken], *, later: bool
 ) -> tuple[int, tuple[datetime, ...]]:
     """The row that shows most of a place at one of the times, and when it was taken."""
     places = compared.places
