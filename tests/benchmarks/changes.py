@@ -221,8 +221,9 @@ def measure_series(encoder: Encoder, scenes: Sequence[Path], scratch: str) -> No
                     part = mask[w.row_off : w.row_off + w.height, w.col_off : w.col_off + w.width]
                     water[name][row] = part.mean()
         print(f"North Dakota, {len(scenes)} dates, {len(list(combinations(scenes, 2)))} pairs")
-        print("| question | water is | r, all pairs: difference / less the shift "
-              "| r within a pair | first ten of each pair, right way | all places, right way |")  # fmt: skip
+        head = ("question", "water is", "r over all pairs: difference / less the shift",
+                "r within a pair", "right way: first ten of each pair", "all places")  # fmt: skip
+        print(f"| {' | '.join(head)} |")
         print("|---|---|---|---|---|---|")
         for question in QUESTIONS:
             (direction,) = encoder.encode_texts([question])
