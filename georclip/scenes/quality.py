@@ -191,7 +191,8 @@ def _mean_step(
 
 def _is_white(band: Pixels, valid: Valid | None) -> bool:
     """Say whether means of blocks vary as they would in white noise: their variance over that of
-    pixels, times the pixels of a block, is 1, with a deviation of sqrt(2 / blocks)."""
+    pixels, times the pixels of a block, is 1, with a deviation of sqrt(2 / blocks).
+    """
     side = _NOISE_BLOCK_PX
     blocks = _blocks(band, side).astype(np.float32)
     if valid is not None:
