@@ -71,7 +71,7 @@ def test_the_cost_is_measured_both_ways(
     printed = capsys.readouterr().out
     rows = [cells(line) for line in printed.splitlines() if line.startswith("| ")]
     assert [row[0] for row in rows[1:3]] == ["10", "20"]
-    assert float(rows[1][4]) > 12  # objects of more than a chip
+    assert float(rows[1][6]) > 12  # objects of more than a chip
 
 
 def test_made_chips_share_ground_and_look_alike() -> None:
