@@ -25,7 +25,7 @@ import numpy.typing as npt
 Vectors = npt.NDArray[np.float32]
 
 _BACKGROUND_SHARE = 0.005
-_STRICTEST, _LAXEST = 0.25, 0.9
+_STRICTEST, _LAXEST = 0.25, 0.97
 """Shares of the drawn pictures that are recognised at the strictest and the laxest limit."""
 _LOOKED_AT = 1_024
 """Of the background: enough for a share of a two hundredth."""
