@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from georclip.scenes.access import Access
     from georclip.search.change_values import Direction
     from georclip.search.heat import HeatMap
+    from georclip.search.judging import Judges
 
 log = logging.getLogger("georclip")
 
@@ -84,6 +85,7 @@ class Index:
         self._encoder = encoder
         self._asker: Encoder | None = None
         self._indexer: Encoder | None = None
+        self._judges: Judges | None = None
         self._text_kept = False
         self._load = load
 
@@ -287,6 +289,7 @@ class Index:
             QueryError: The question cannot be asked as it stands.
         """
         from georclip.search.engine import search
+        from georclip.search.judging import Judges
         from georclip.search.more_terms import more_terms
         from georclip.search.query import build_query
 
@@ -303,7 +306,11 @@ class Index:
                 min_confidence=min_confidence, grouping=grouping,
             )
         )  # fmt: skip
-        return _public(search(self._store, self._needed_for(query), query, exact=exact))
+        if self._judges is None:
+            self._judges = Judges()
+        return _public(
+            search(self._store, self._needed_for(query), query, exact=exact, judges=self._judges)
+        )
 
     def feedback(
         self,
