@@ -57,6 +57,7 @@ RANKINGS: dict[str, Callable[[Compared], Floats]] = {
 }
 QUESTIONS = ("lake", "pond", "water", "farmland with lakes")
 _POOL = 400
+MEMORY = 500_000_000
 
 
 def main() -> None:
@@ -109,7 +110,7 @@ def measure_swaps(
     truth = lay_twice(images, folder, cells=cells, seed=seed, side_px=encoder.spec.image_size_px)
     with IndexStore.create(folder / "index", encoder=encoder.spec, plan=ChipPlan()) as store:
         for path in sorted(folder.glob("*.tif")):
-            index_scene(store, encoder, open_scene(str(path)), store.plan)
+            index_scene(store, encoder, open_scene(str(path)), store.plan, memory_bytes=MEMORY)
         found = {shown: precision(store, encoder, truth, to=time) for shown, time in SHOWN.items()}
     print(f"| seed {seed}: second scene | " + " | ".join(RANKINGS) + " |")
     print("|---|" + "---|" * len(RANKINGS))
@@ -213,7 +214,9 @@ def measure_series(encoder: Encoder, scenes: Sequence[Path], scratch: str) -> No
     water: dict[str, dict[int, Floats]] = {"NIR below Otsu's threshold": {}, "NDWI above 0.2": {}}
     with IndexStore.create(Path(scratch) / "index", encoder=encoder.spec, plan=ChipPlan()) as store:
         for path in scenes:
-            scene = index_scene(store, encoder, open_scene(str(path)), store.plan).scene
+            scene = index_scene(
+                store, encoder, open_scene(str(path)), store.plan, memory_bytes=MEMORY
+            ).scene
             rows = store.select(scenes=scene.uri).rows
             windows = [chip.window for chip, _ in store.fetch(rows)]
             for name, mask in water_masks(path).items():
