@@ -58,6 +58,8 @@ RANKINGS: dict[str, Callable[[Compared], Floats]] = {
 QUESTIONS = ("lake", "pond", "water", "farmland with lakes")
 _POOL = 400
 MEMORY = 500_000_000
+CLEAR, MUCH = 0.02, 0.15
+"""Changes of the water's share of a chip; smaller ones have no direction."""
 
 
 def main() -> None:
@@ -225,9 +227,10 @@ def measure_series(encoder: Encoder, scenes: Sequence[Path], scratch: str) -> No
                     water[name][row] = part.mean()
         print(f"North Dakota, {len(scenes)} dates, {len(list(combinations(scenes, 2)))} pairs")
         head = ("question", "water is", "r over all pairs: difference / less the shift",
-                "r within a pair", "right way: first ten of each pair", "all places")  # fmt: skip
+                "r within a pair", "right way: first ten of each pair", "all clear changes",
+                "changes of 0.15 and more")  # fmt: skip
         print(f"| {' | '.join(head)} |")
-        print("|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|")
         for question in QUESTIONS:
             (direction,) = encoder.encode_texts([question])
             pairs = [compared(store, direction, pair) for pair in combinations(scenes, 2)]
@@ -282,14 +285,17 @@ def print_series(
     raw = np.concatenate([one.score_to - one.score_from for one in pairs])
     less = np.concatenate([one.change for one in pairs])
     within = np.mean([r(one.change, rise) for one, rise in zip(pairs, rises, strict=True)])
-    first, every = [], []
+    first, clear, much = [], [], []
     for one, rise in zip(pairs, rises, strict=True):
-        right = np.sign(one.rank_change) == np.sign(rise)
-        first += right[np.argsort(-np.abs(one.rank_change))[:10]].tolist()
-        every += right.tolist()
+        right = np.sign(one.change) == np.sign(rise)
+        order = np.argsort(-np.abs(one.rank_change), kind="stable")
+        first += right[order[np.abs(rise[order]) >= CLEAR][:10]].tolist()
+        clear += right[np.abs(rise) >= CLEAR].tolist()
+        much += right[np.abs(rise) >= MUCH].tolist()
     print(
         f"| {question} | {water} | {r(raw, truth):.2f} / {r(less, truth):.2f} | {within:.2f} "
-        f"| {np.mean(first):.2f} | {np.mean(every):.2f} |",
+        f"| {np.mean(first):.2f} | {np.mean(clear):.2f} "
+        f"| {np.mean(much):.2f} ({len(much)} places) |",
         flush=True,
     )
 
