@@ -52,6 +52,7 @@ def paint(path, *blue, gain=1.0, offset_px=0, seed=0):
         dtype="uint8", crs=CRS, transform=transform, photometric="RGB",
     ) as dataset:  # fmt: skip
         dataset.write(np.moveaxis(pixels, -1, 0))
+        dataset.update_tags(TIFFTAG_DOCUMENTNAME=path.name)  # else equal scenes are one, moved
     return path
 
 

@@ -163,7 +163,7 @@ def show(
     gain, rise = (np.array(values, np.float32)[:, None, None] for values in (gains, rises))
     pixels = np.clip((pixels - 128) * gain + 128 + rise, 0, 255).astype(np.uint8)
     pixels = pixels[:, shift_px:, shift_px:]
-    moved = profile["transform"] * rasterio.Affine.translation(shift_px, shift_px)
+    moved = profile["transform"] @ rasterio.Affine.translation(shift_px, shift_px)
     profile.update(
         width=pixels.shape[2], height=pixels.shape[1], transform=moved, photometric="RGB"
     )
