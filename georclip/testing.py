@@ -11,7 +11,7 @@ Knows nothing of any test runner. The picture is a fiction: no such coast exists
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,8 @@ from georclip.values import EncoderSpec, Transform, Window
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
+
+    from georclip._drawing.canvas import Box, Thing
 
 SCENE_CRS = "EPSG:32629"
 """UTM zone 29 north: the drawn coast lies off Portugal's, at about 8.9° W, 40.0° N."""
@@ -55,7 +57,7 @@ class Place:
 
     Attributes:
         name: "harbor", "storage tanks", "airport", "dense houses", "stadium", "bridge",
-            "farmland", "forest" or "beach".
+            "farmland", "forest" or "beach"; of small things "ship", "plane" or "storage tank".
         window: The box around it, px of the scene.
         footprint: The same box on the ground, EPSG:4326, (lon, lat).
     """
@@ -76,6 +78,7 @@ class DrawnScene:
         width: Columns, px.
         height: Rows, px.
         places: What was drawn where; the places do not overlap.
+        things: Each ship, plane and storage tank, without its shadow: 30 to 200 m long.
     """
 
     path: Path
@@ -84,6 +87,7 @@ class DrawnScene:
     width: int
     height: int
     places: tuple[Place, ...]
+    things: tuple[Place, ...] = ()
 
     def place(self, name: str) -> Place:
         """The place of this name.
@@ -138,32 +142,57 @@ def draw_scene(path: str | Path, *, seed: int = 0, pixel_size_m: float = 1.0) ->
     Raises:
         ValueError: pixel_size_m is out of range.
     """
-    from georclip._drawing.scene import paint_scene
+    from georclip._drawing.scene import PLACES, paint_scene
 
     if not 0.5 <= pixel_size_m <= 10:
         raise ValueError(f"pixel_size_m must lie in [0.5, 10], not {pixel_size_m}")
-    pixels = paint_scene(pixel_size_m, seed)
+    pixels, things = paint_scene(pixel_size_m, seed)
+    return write_drawing(Path(path), pixels, pixel_size_m, things=things, places=PLACES)
+
+
+def write_drawing(
+    path: Path,
+    pixels: npt.NDArray[np.uint8],
+    pixel_size_m: float,
+    *,
+    things: Iterable[Thing],
+    places: Mapping[str, Box] | None = None,
+) -> DrawnScene:
+    """Write a picture where the drawn coast lies, with what is drawn in it.
+
+    Args:
+        path: Where to write.
+        pixels: uint8 RGB, (height, width, 3).
+        pixel_size_m: Ground side of a pixel, m.
+        things: Small things, noted by the canvas.
+        places: Boxes by name, m from the upper left corner.
+    """
     height, width = pixels.shape[:2]
     left, top = SCENE_ORIGIN_M
     transform = (pixel_size_m, 0.0, left, 0.0, -pixel_size_m, top)
-    _write_geotiff(Path(path), pixels, transform)
+    _write_geotiff(path, pixels, transform)
     return DrawnScene(
-        path=Path(path).absolute(),
+        path=path.absolute(),
         crs=SCENE_CRS,
         transform=transform,
         width=width,
         height=height,
-        places=_locate_places(transform, pixel_size_m),
+        places=_locate((places or {}).items(), transform, pixel_size_m),
+        things=_locate([(thing.name, thing.box) for thing in things], transform, pixel_size_m),
     )
 
 
-def _locate_places(transform: Transform, pixel_size_m: float) -> tuple[Place, ...]:
-    from georclip._drawing.scene import PLACES
+def _locate(
+    boxes: Iterable[tuple[str, Box]],
+    transform: Transform,
+    pixel_size_m: float,
+) -> tuple[Place, ...]:
+    """Places of named boxes, m from the upper left corner: left, top, right, bottom."""
     from georclip.georeference import Georeference
 
     georeference = Georeference(crs=SCENE_CRS, transform=transform)
     places = []
-    for name, box in PLACES.items():
+    for name, box in boxes:
         left, top, right, bottom = (round(value / pixel_size_m) for value in box)
         window = Window(col_off=left, row_off=top, width=right - left, height=bottom - top)
         corners = (window.col_off, window.row_off, window.width, window.height)
@@ -264,6 +293,10 @@ class FakeEncoder:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that are neither colours nor fillers such as "of"."""
         return tuple(w for w in _words(text) if w not in COLOURS and w not in _FILLERS)
+
+    def unread(self, text: str) -> str:
+        """Nothing: a text of any length is read whole."""
+        return ""
 
 
 def _words(text: str) -> list[str]:

@@ -286,6 +286,7 @@ class SearchResult:
         encoder: What made the vectors.
         rows_considered: Chips that passed the filters and were compared.
         elapsed_s: Wall time from question to hits, s.
+        index: Absolute path of the index; "" where it has none.
     """
 
     query: Query
@@ -293,6 +294,7 @@ class SearchResult:
     encoder: EncoderSpec
     rows_considered: int
     elapsed_s: float
+    index: str = ""
 
     @property
     def convincing(self) -> bool | None:

@@ -11,7 +11,7 @@ import pytest
 import shapely
 
 from georclip.geometry import bbox_polygon
-from georclip.index import catalog
+from georclip.index import database
 from georclip.index.records import CommitReport
 from georclip.index.store import IndexStore
 from georclip.values import Chip, ChipPlan, EncoderSpec, Rendering, Scene, Window
@@ -155,7 +155,7 @@ def brute_force(
 def without_syncing(patch: pytest.MonkeyPatch) -> None:
     """Let the system write when it likes: a process that dies loses nothing by that."""
     patch.setattr(os, "fsync", lambda descriptor: None)
-    patch.setattr(catalog, "_SYNCHRONOUS", "OFF")
+    patch.setattr(database, "_SYNCHRONOUS", "OFF")
 
 
 def square(lon: float, lat: float, side: float) -> shapely.Polygon:

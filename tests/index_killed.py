@@ -1,6 +1,6 @@
 """Does one thing to an index and is killed in the middle; run by test_index_crash.py.
 
-Arguments: the index, what to do ("replace", "remove", "compact"), and where to die:
+Arguments: the index, what to do ("replace", "remove", "compact", "keep"), and where to die:
 MODULE:NAME:WHEN[:COUNT] with WHEN "before" or "after" the COUNT-th call of georclip.index's
 MODULE.NAME. Exits 9 where it died, 0 where it got through.
 """
@@ -13,9 +13,11 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from georclip.index import staging
 from georclip.index.store import IndexStore
-from tests.helpers_index import add_random, make_scene
+from tests.helpers_index import DIM, add_random, make_scene
 
 CHANGED = 60
 
@@ -55,6 +57,8 @@ def main(path: str, what: str, where: str) -> None:
         store.remove("a.tif")
     elif what == "compact":
         store.compact()
+    elif what == "keep":
+        store.keep_reference("neutral", ["a photo"], np.ones((1, DIM)), made_from="bank")
     store.close()
 
 

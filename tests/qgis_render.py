@@ -1,8 +1,8 @@
-"""Open GeoPackages and projects in a headless QGIS, tell what it made of them, draw them.
+"""Open GeoPackages, projects and heat maps in a headless QGIS, tell what it made of them, and draw.
 
 Run by Debian's own Python, which has QGIS: /usr/bin/python3 tests/qgis_render.py JOB.json
-JOB: a list of {"path": FILE.gpkg or FILE.qgz, "layer": name, "png": FILE or null}. One line of
-JSON per job is printed.
+JOB: a list of {"path": FILE.gpkg, FILE.qgz or FILE.tif, "layer": name, "png": FILE or null}; a
+raster is drawn over the rasters that "over" lists. One line of JSON per job is printed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from qgis.core import (
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProject,
+    QgsRasterLayer,
+    QgsRectangle,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QSize
@@ -38,8 +40,7 @@ def main() -> None:
         jobs = json.load(file)
     for job in jobs:
         MESSAGES.clear()
-        project = job["path"].endswith(".qgz")
-        told = open_project(job) if project else open_layer(job)
+        told = OPEN[os.path.splitext(job["path"])[1]](job)
         sys.stdout.write(json.dumps(told | {"messages": list(MESSAGES)}) + "\n")
     sys.stdout.flush()
     os._exit(0)  # QGIS crashes on a tidy exit where objects outlive the application
@@ -75,6 +76,26 @@ def open_project(job: dict) -> dict:
     if job["png"]:
         draw(layers, project.crs(), project.viewSettings().defaultViewExtent(), job["png"])
     return told
+
+
+def open_raster(job: dict) -> dict:
+    """A raster as dragged into QGIS, with the style that lies beside it."""
+    layer = QgsRasterLayer(job["path"], "heat", "gdal")
+    below = [QgsRasterLayer(path, "scene", "gdal") for path in job.get("over", [])]
+    renderer = layer.renderer()
+    told = {"raster": about_raster(layer), "extent": rectangle(layer.extent())}
+    if renderer and renderer.type() == "singlebandpseudocolor":
+        shader = renderer.shader().rasterShaderFunction()
+        told["range"] = [renderer.classificationMin(), renderer.classificationMax()]
+        told["items"] = [[i.value, i.color.alpha()] for i in shader.colorRampItemList()]
+    if job["png"]:
+        extent = QgsRectangle(*job["extent"]) if job.get("extent") else layer.extent()
+        draw([layer, *below], layer.crs(), extent, job["png"])
+    return told
+
+
+def rectangle(extent) -> list:
+    return [extent.xMinimum(), extent.yMinimum(), extent.xMaximum(), extent.yMaximum()]
 
 
 def label_texts(layer: QgsVectorLayer, label: str) -> list:
@@ -140,6 +161,9 @@ def draw(layers, crs, extent, png: str) -> None:
     job.start()
     job.waitForFinished()
     job.renderedImage().save(png)
+
+
+OPEN = {".gpkg": open_layer, ".qgz": open_project, ".tif": open_raster}
 
 
 if __name__ == "__main__":

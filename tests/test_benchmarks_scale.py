@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks import growth, scale
+from tests.benchmarks import background, growth, scale
 
 
 def cells(line: str) -> list[str]:
@@ -51,3 +51,18 @@ def test_growth_asks_a_new_process_at_each_size(
     asked = growth.ask(tmp_path / "i", scenes=1, dim=8, repeats=2)
     assert json.loads(json.dumps(asked.open_ms)) > 0
     assert asked.resident_mb > asked.private_mb > 0
+
+
+def test_the_background_is_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    arguments = ["--scenes", "2", "--dim", "16", "--repeats", "2", "--small", "4"]
+    arguments += ["--folder", str(tmp_path / "b")]
+    monkeypatch.setattr(sys, "argv", ["background", *arguments])
+    background.main()
+    printed = capsys.readouterr().out
+    table = [cells(line) for line in printed.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in table[1:]] == ["with", "without", "the background, when written"]
+    assert all(int(row[1]) > 0 for row in table[1:])
+    assert "made from nothing for 20000 chips" in printed
+    assert not (tmp_path / "b").exists()

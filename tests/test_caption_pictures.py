@@ -12,10 +12,10 @@ from PIL import Image, ImageCms
 from rasterio.enums import ColorInterp
 
 from georclip.captions import pictures
-from georclip.captions.picture_file import MOST_PIXELS, read_picture
 from georclip.captions.pictures import check_images, decode_images
 from georclip.captions.records import CaptionedImage
 from georclip.errors import CaptionError
+from georclip.scenes.picture_file import MOST_PIXELS, read_picture
 from georclip.scenes.pixels import PixelReader
 from georclip.scenes.raster import open_raster
 from georclip.scenes.scene import open_scene

@@ -171,6 +171,7 @@ def test_other_commands(world, tmp_path):
     assert georclip("index", tmp_path, "-i", index, "--model", "starter").returncode == 0
     info = georclip("info", "-i", index, "--footprints")
     assert "scenes:" in info.stdout
+    assert re.search(r"background: +[1-9]\d* chips, by which", info.stdout)
     assert (index / "footprints.gpkg").exists()
     assert georclip("verify", "-i", index).returncode == 0
     assert georclip("verify", "--full", "-i", index).returncode == 0
@@ -181,6 +182,13 @@ def test_other_commands(world, tmp_path):
     (tmp_path / "b.tif").rename(tmp_path / "moved" / "b.tif")
     assert georclip("relocate", tmp_path, tmp_path / "moved", "-i", index).returncode == 0
     assert georclip("list", "-i", index).stdout.strip().endswith("moved/b.tif")
+    assert georclip("verify", "--full", "-i", index).returncode == 0
+    (index / "background.npy").write_bytes(b"no longer")
+    assert georclip("search", "a harbor", "-i", index).returncode == 0
+    damaged = georclip("verify", "-i", index)
+    assert damaged.returncode == 1
+    assert "background.npy" in damaged.stdout + damaged.stderr
+    assert georclip("compact", "-i", index).returncode == 0
     assert georclip("verify", "--full", "-i", index).returncode == 0
     vectors = next(index.glob("segments/*/vectors.faiss"))
     damaged = bytearray(vectors.read_bytes())

@@ -53,6 +53,9 @@ class WordEncoder:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         return tuple(word for word in text.split() if word.startswith("zz"))
 
+    def unread(self, text: str) -> str:
+        return ""
+
 
 def direction(text: str) -> npt.NDArray[np.float32]:
     seed = sum(map(ord, text.split()[0]))
@@ -270,11 +273,13 @@ SHIPS = Term(kind="text", value="ships")
     [
         (Query(terms=()), "the question is empty"),
         (Query(terms=(Term(kind="text", value=" "),)), "the question is empty"),
-        (Query(terms=(SHIPS, SHIPS)), "one text at a time"),
-        (Query(terms=(Term(kind="image", value="a.png"),)), "one text at a time"),
+        (Query(terms=(SHIPS, Term(kind="hit", value="x", weight=0.0))), "means nothing"),
+        (Query(terms=(Term(kind="image", value="no/such.png"),)), "no picture"),
+        (Query(terms=(Term(kind="hit", value="nobody"),)), "holds no chip"),
+        (Query(terms=(Term(kind="place", value="here"),)), "is no place"),
         (Query(terms=(Term(kind="text", value="ships", weight=-1.0),)), "not wanted"),
         (Query(terms=(SHIPS,), k=0), "no hits"),
-        (Query(terms=(SHIPS,), min_confidence=0.5), "no confidence"),
+        (Query(terms=(SHIPS,), min_confidence=0.5), "how sure its answers are"),
     ],
 )
 def test_questions_that_cannot_be_answered_are_refused(

@@ -60,7 +60,7 @@ def test_hits_from_a_file_can_be_written_in_every_format(source: str, tmp_path: 
     first = tmp_path / source
     write_hits(some_hits(), first)
     found = read_hits(first)
-    for suffix in (".geojson", ".geojsonseq", ".gpkg", ".qgz", ".parquet", ".csv"):
+    for suffix in (".geojson", ".geojsonseq", ".gpkg", ".qgz", ".parquet", ".csv", ".html"):
         written = write_hits(found, tmp_path / f"again{suffix}", overwrite=True)
         assert all(path.stat().st_size > 0 for path in written)
 
@@ -162,7 +162,16 @@ def test_a_format_named_wins_over_the_suffix(tmp_path: Path) -> None:
     path = tmp_path / "hits.txt"
     write_hits(some_hits(), path, "table")
     assert path.read_text().startswith("rank")
-    assert set(FORMATS) == {"geojson", "geojsonseq", "gpkg", "qgz", "geoparquet", "csv", "table"}
+    assert set(FORMATS) == {
+        "geojson",
+        "geojsonseq",
+        "gpkg",
+        "qgz",
+        "geoparquet",
+        "csv",
+        "html",
+        "table",
+    }
 
 
 @pytest.mark.parametrize(

@@ -151,14 +151,15 @@ def test_a_lagging_manifest_is_found_and_put_right(path: Path):
 
 def test_other_files_of_the_manifest_are_checked(path: Path):
     entries = json.loads((path / "index.json").read_text())
-    (path / "background.npy").write_bytes(b"1234")
-    entries["files"]["background.npy"] = {"bytes": 4, "sha256": "0" * 64}
+    (path / "encoder").mkdir()
+    (path / "encoder" / "text.bin").write_bytes(b"1234")
+    entries["files"]["encoder/text.bin"] = {"bytes": 4, "sha256": "0" * 64}
     (path / "index.json").write_text(json.dumps(entries))
     assert found_by(path, full=False) == set()
-    assert found_by(path, full=True) == {"background.npy"}
+    assert found_by(path, full=True) == {"encoder/text.bin"}
     with IndexStore.open(path, writable=True) as store:
         store.remove("a.tif")
-    assert "background.npy" in json.loads((path / "index.json").read_text())["files"]
+    assert "encoder/text.bin" in json.loads((path / "index.json").read_text())["files"]
 
 
 def test_a_newer_format(path: Path):

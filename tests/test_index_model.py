@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from georclip.geometry import passes_aoi
 from georclip.index.store import IndexStore
 from georclip.values import Chip, Scene
+from tests.helpers_background import check_background, smaller
 from tests.helpers_index import (
     PLAN,
     add,
@@ -51,6 +52,7 @@ class IndexAgainstModel(RuleBasedStateMachine):
     def make(self) -> None:
         self.patch = pytest.MonkeyPatch()
         without_syncing(self.patch)
+        smaller(self.patch, 12, 24)
         self.folder = Path(tempfile.mkdtemp(prefix="georclip-model-"))
         self.store = IndexStore.create(self.folder / "index", encoder=encoder_spec(DIM), plan=PLAN)
         self.known: list[Known] = []
@@ -151,6 +153,7 @@ class IndexAgainstModel(RuleBasedStateMachine):
             chip.chip_id: chip for known in self.known for chip in known.chips
         }
         assert store.info().chip_count == len(rows)
+        check_background(store)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):

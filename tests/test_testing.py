@@ -72,6 +72,27 @@ def test_places_lie_inside_and_apart(drawn):
     assert covered.max() == 1
 
 
+def test_small_things_lie_where_they_were_drawn(drawn, pixels):
+    count = {name: 0 for name in ("ship", "plane", "storage tank")}
+    homes = {"ship": "harbor", "plane": "airport", "storage tank": "storage tanks"}
+    for thing in drawn.things:
+        count[thing.name] += 1
+        window, home = thing.window, drawn.place(homes[thing.name]).footprint
+        assert 25 <= COARSE_M * max(window.width, window.height) <= 220
+        if thing.name != "ship":  # two of those are under way
+            assert home.covers(thing.footprint.centroid)
+        if thing.name == "storage tank":
+            middle = dataclasses.replace(
+                window,
+                col_off=window.col_off + window.width // 3,
+                row_off=window.row_off + window.height // 3,
+                width=max(1, window.width // 3),
+                height=max(1, window.height // 3),
+            )
+            assert cut(pixels, middle).mean() > 160  # pale roofs on brown ground, of about 130
+    assert count == {"ship": 9, "plane": 22, "storage tank": 24}
+
+
 def test_footprints_are_the_windows_on_the_ground(drawn):
     from pyproj import Transformer
 

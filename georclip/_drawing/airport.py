@@ -146,6 +146,7 @@ def draw_plane(canvas: Canvas, centre: Point, length_m: float, heading_deg: floa
         (-0.5 * n, 0.014 * n),
     ]
     body = _mirrored([(0.5 * n, 0.0), *nose])
+    canvas.note("plane", frame([*_mirrored(wing), *_mirrored(tail), *body]))
     lifted = Frame((centre[0] - 4.5, centre[1] - 3.8), heading_deg)
     for part in (_mirrored(wing), _mirrored(tail), body):
         canvas.polygon(lifted(part), (34, 36, 40), 0.55)

@@ -28,19 +28,39 @@ GRASS: Colour = (104, 114, 74)
 WHITE: Colour = (236, 236, 232)
 
 
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """One small thing that was drawn, without its shadow.
+
+    Attributes:
+        name: "ship", "plane" or "storage tank".
+        box: Around it, m.
+    """
+
+    name: str
+    box: Box
+
+
 class Canvas:
     """Draws shapes given in metres on a supersampled picture.
 
     Attributes:
         image: RGB, `SUPERSAMPLING` times as wide and high as the scene.
         rng: The only source of chance: the same seed gives the same picture.
+        things: Small things that were noted while they were drawn.
     """
 
     def __init__(self, image: Image.Image, pixel_size_m: float, rng: np.random.Generator) -> None:
         self.image = image
         self.rng = rng
+        self.things: list[Thing] = []
         self._scale = SUPERSAMPLING / pixel_size_m
         self._pen = ImageDraw.Draw(image, "RGBA")
+
+    def note(self, name: str, outline: Sequence[Point]) -> None:
+        """Remember where a small thing lies."""
+        xs, ys = zip(*outline, strict=True)
+        self.things.append(Thing(name, (min(xs), min(ys), max(xs), max(ys))))
 
     def polygon(self, points: Sequence[Point], colour: Colour, opacity: float = 1.0) -> None:
         """Fill a polygon."""

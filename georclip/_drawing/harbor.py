@@ -102,7 +102,7 @@ def _draw_ships(canvas: Canvas) -> None:
     for x, y, length, beam, heading in berths:
         draw_ship(canvas, (x, y), length, beam, heading)
     for spot, length, beam, heading in (((306, 580), 110, 17, -20), ((110, 560), 190, 29, 12)):
-        _draw_wake(canvas, spot, length, beam, heading)
+        draw_wake(canvas, spot, length, beam, heading)
         draw_ship(canvas, spot, length, beam, heading)
     for x in range(400, 600, 34):
         anchored = (x + float(canvas.rng.normal(0, 6)), float(canvas.rng.uniform(562, 600)))
@@ -119,6 +119,7 @@ def draw_ship(
     side = [(half_l * 0.86, half_b * 0.72), (half_l * 0.68, half_b), (-half_l * 0.94, half_b),
             (-half_l, half_b * 0.7)]  # fmt: skip
     hull = [(half_l, 0.0), *side, *((x, -y) for x, y in side[::-1])]
+    canvas.note("ship", frame(hull))
     canvas.shadow(frame(hull), 9, 0.55)
     canvas.polygon(frame(hull), canvas.choose(_HULLS))
     deck = canvas.choose(_DECKS)
@@ -139,7 +140,7 @@ def draw_ship(
     canvas.polygon(frame.box(-half_l * 0.9, 0, length_m * 0.045, beam_m * 0.3), (150, 60, 44))
 
 
-def _draw_wake(
+def draw_wake(
     canvas: Canvas, centre: Point, length_m: float, beam_m: float, heading_deg: float
 ) -> None:
     """Churned water astern that widens and fades, and the two arms of the bow wave."""

@@ -30,7 +30,7 @@ def draw_tanks(canvas: Canvas) -> None:
     rows = (-245.0, -152.0, -58.0, 62.0, 156.0, 248.0)
     for x, cell in columns:
         for y in rows:
-            _draw_bund(canvas, frame, (x, y), cell * 0.92)
+            draw_bund(canvas, frame, (x, y), cell * 0.92)
     for y in (-2.0, -198.0, 204.0):
         canvas.line(frame([(-198, y), (198, y)]), 7, ASPHALT)
     for x in (-83.0, 98.0):
@@ -38,24 +38,26 @@ def draw_tanks(canvas: Canvas) -> None:
     for x, cell in columns:
         for y in rows:
             radius = cell * float(canvas.rng.uniform(0.52, 0.7))
-            _draw_tank(canvas, frame.at(x, y), radius, float(canvas.rng.uniform(12, 19)))
+            draw_tank(canvas, frame.at(x, y), radius, float(canvas.rng.uniform(12, 19)))
     for x in (-86.0, -80.0, 101.0):
         canvas.line(frame([(x, -300), (x, 300)]), 1.0, (188, 186, 178))
     for y in (-5.0, 1.5):
         canvas.line(frame([(-190, y - 6), (190, y - 6)]), 1.0, (192, 190, 182))
 
 
-def _draw_bund(canvas: Canvas, frame: Frame, centre: Point, half_m: float) -> None:
+def draw_bund(canvas: Canvas, frame: Frame, centre: Point, half_m: float) -> None:
     """A low earth wall around one tank: lit on one flank, dark on the other."""
     for half, colour in ((half_m, (168, 158, 138)), (half_m - 2.5, (104, 98, 84)),
                          (half_m - 4, (146, 138, 122))):  # fmt: skip
         canvas.polygon(frame.box(*centre, 2 * half, 2 * half), canvas.vary(colour, 0.02))
 
 
-def _draw_tank(canvas: Canvas, centre: Point, radius_m: float, height_m: float) -> None:
+def draw_tank(canvas: Canvas, centre: Point, radius_m: float, height_m: float) -> None:
     """A cylinder seen from above: long shadow, rim, cone or sunken floating roof."""
     colour = canvas.choose(_TANK_COLOURS, 0.02)
-    canvas.shadow(ellipse(centre, radius_m, radius_m), height_m * 0.9, 0.62)
+    outline = ellipse(centre, radius_m, radius_m)
+    canvas.note("storage tank", outline)
+    canvas.shadow(outline, height_m * 0.9, 0.62)
     canvas.disc(centre, radius_m, shade(colour, 0.82))
     canvas.disc(centre, radius_m * 0.965, colour)
     if canvas.rng.random() < 0.22:

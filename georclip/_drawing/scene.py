@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from georclip._drawing.airport import draw_airport
-from georclip._drawing.canvas import SUPERSAMPLING, Box, Canvas, noise
+from georclip._drawing.canvas import SUPERSAMPLING, Box, Canvas, Thing, noise
 from georclip._drawing.country import draw_farmland, draw_forest, scatter_trees
 from georclip._drawing.harbor import draw_harbor
 from georclip._drawing.industry import draw_tanks
@@ -32,7 +32,7 @@ PLACES: dict[str, Box] = {
 """Where each place lies, metres from the upper left corner."""
 
 
-def paint_scene(pixel_size_m: float, seed: int) -> npt.NDArray[np.uint8]:
+def paint_scene(pixel_size_m: float, seed: int) -> tuple[npt.NDArray[np.uint8], list[Thing]]:
     """Paint the scene.
 
     Args:
@@ -40,7 +40,7 @@ def paint_scene(pixel_size_m: float, seed: int) -> npt.NDArray[np.uint8]:
         seed: The same seed and pixel size give the same picture.
 
     Returns:
-        uint8 RGB, (height, width, 3).
+        uint8 RGB (height, width, 3), and the small things that were drawn.
     """
     rng = np.random.default_rng(seed)
     width, height = round(WIDTH_M / pixel_size_m), round(HEIGHT_M / pixel_size_m)
@@ -56,10 +56,10 @@ def paint_scene(pixel_size_m: float, seed: int) -> npt.NDArray[np.uint8]:
     draw_tanks(canvas)
     draw_airport(canvas)
     draw_harbor(canvas)
-    return _photograph(canvas.image.reduce(SUPERSAMPLING), pixel_size_m, rng)
+    return photograph(canvas.image.reduce(SUPERSAMPLING), pixel_size_m, rng), canvas.things
 
 
-def _photograph(
+def photograph(
     drawing: Image.Image, pixel_size_m: float, rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
     """Give flat colours the grain of ground, then the blur, haze and noise of a camera."""

@@ -19,9 +19,9 @@ from rasterio.errors import NotGeoreferencedWarning
 from tqdm import tqdm
 
 from georclip.captions.naming import NAMED_AT_MOST, some
-from georclip.captions.picture_file import read_picture
 from georclip.captions.records import CaptionedImage
 from georclip.errors import CaptionError
+from georclip.scenes.picture_file import read_picture
 
 log = logging.getLogger("georclip")
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from georclip.captions.picture_file import read_picture
 from georclip.encoders.bundle import is_exported, read_bundle
 from georclip.encoders.loading import STARTER_FOLDER, load_encoder, require_torch
 from georclip.encoders.registry import STARTER
 from georclip.errors import EncoderError, ExportError
+from georclip.scenes.picture_file import read_picture
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -91,7 +91,7 @@ def run(request: IndexRequest) -> None:
 def _index(request: IndexRequest, found: FoundScenes, access: Access) -> list[str]:
     """Add each scene; returns a line per scene refused."""
     refused = []
-    stretch, acquired = _stretch(request.stretch), _acquired(request.acquired)
+    stretch, acquired = parse_stretch(request.stretch), _acquired(request.acquired)
     with _open(request) as index:
         plan = _plan(request, index.plan)
         if request.portable:
@@ -129,7 +129,7 @@ def _index(request: IndexRequest, found: FoundScenes, access: Access) -> list[st
 def _dry_run(request: IndexRequest, uris: tuple[str, ...], access: Access) -> list[str]:
     """Print what each scene would take; returns a line per scene refused."""
     refused = []
-    stretch = _stretch(request.stretch)
+    stretch = parse_stretch(request.stretch)
     _acquired(request.acquired)  # wrong usage is told before the wait for an encoder
     encoder, plan = _encoder_and_plan(request)
     spec = encoder.spec
@@ -244,7 +244,8 @@ def _chip_size(text: str) -> tuple[float, SizeUnit]:
     return float(match["size"]), "px" if match["unit"] == "px" else "m"
 
 
-def _stretch(text: str) -> Literal["auto", "none"] | tuple[float, float]:
+def parse_stretch(text: str) -> Literal["auto", "none"] | tuple[float, float]:
+    """What `--stretch` says."""
     if text == "auto":
         return "auto"
     if text == "none":
@@ -283,6 +284,7 @@ def _line(report: SceneReport) -> str:
             (skipped.low_valid, "with too few valid pixels"),
             (skipped.blank, "blank"),
             (skipped.saturated, "largely pure white or black"),
+            (skipped.noise, "of noise alone"),
         )
         if count
     ]

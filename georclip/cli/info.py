@@ -36,6 +36,7 @@ def info(index_path: Path, footprints: bool) -> None:
             ("chips", str(facts.chip_count)),
             ("removed rows", str(facts.removed_rows)),
             ("segments", str(facts.segment_count)),
+            ("background", f"{facts.background_count} chips, by which confidence is judged"),
             ("size", byte_count(facts.bytes_on_disk)),
             ("bounds", _bounds(facts.bounds)),
             ("acquired", _dates(facts.first_acquired, facts.last_acquired)),

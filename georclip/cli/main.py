@@ -15,6 +15,8 @@ from georclip.cli.changes import changes
 from georclip.cli.compact import compact
 from georclip.cli.evaluate import evaluate
 from georclip.cli.export import export
+from georclip.cli.feedback import feedback
+from georclip.cli.heatmap import heatmap
 from georclip.cli.index import index
 from georclip.cli.info import info
 from georclip.cli.list import list_scenes
@@ -45,8 +47,8 @@ def cli(debug: bool) -> None:
 
 
 for _command in (
-    index, search, changes, export, info, list_scenes, remove, relocate, verify, compact, models,
-    train, evaluate,
+    index, search, feedback, heatmap, changes, export, info, list_scenes, remove, relocate, verify,
+    compact, models, train, evaluate,
 ):  # fmt: skip
     cli.add_command(_command)
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+if TYPE_CHECKING:
+    from georclip.scenes.access import Access
+
 if TYPE_CHECKING:  # click 8.5 made the type generic; older ones cannot be subscripted
     _Size = click.ParamType[int]
     _Numbers = click.ParamType[tuple[float, ...]]
@@ -140,6 +143,30 @@ def weights_option(command: Command) -> Command:
         help="A local checkpoint (.pt or .safetensors) instead of a model's own weights, or a "
         "folder that georclip models export made.",
     )(command)
+
+
+def access_options(command: Command) -> Command:
+    """`--allow-remote` and `--allow-outside`: what a contact sheet may read."""
+    remote = click.option(
+        "--allow-remote", is_flag=True, help="Read scenes on servers, for pictures and --zoom-in."
+    )
+    outside = click.option(
+        "--allow-outside",
+        type=click.Path(path_type=Path),
+        multiple=True,
+        metavar="DIR",
+        help="Read files in DIR that a file names, likewise. Repeatable.",
+    )
+    return remote(outside(command))
+
+
+def access_of(allow_remote: bool, allow_outside: tuple[Path, ...]) -> Access | None:
+    """What these options allow; None, and nothing loaded, where they say nothing."""
+    if not allow_remote and not allow_outside:
+        return None
+    from georclip.scenes.access import Access
+
+    return Access(allow_remote=allow_remote, allow_outside=allow_outside)
 
 
 def overwrite_option(command: Command) -> Command:

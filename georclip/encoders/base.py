@@ -51,3 +51,7 @@ class Encoder(Protocol):
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that the encoder has never seen; () for sub-word vocabularies."""
         ...
+
+    def unread(self, text: str) -> str:
+        """The end of `text` that is cut off, being more than the encoder reads; "" if none is."""
+        ...

@@ -59,6 +59,10 @@ class BpeTokenizer:
             raise EncoderError(f"cannot read the vocabulary {path}: {error}") from error
         return cls([merge for merge in merges if merge], context_length)
 
+    def count(self, text: str) -> int:
+        """Ids of a sentence before it is cut, start and end included."""
+        return sum(1 for _ in self._pieces(clean(text))) + 2
+
     def ids(self, text: str) -> npt.NDArray[np.int64]:
         """Ids of a sentence, cut to the context, start and end included: int64 (ids,)."""
         found = [self._start, *self._pieces(clean(text))]

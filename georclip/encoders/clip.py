@@ -14,6 +14,7 @@ from torch import Tensor
 
 from georclip.encoders.checkpoints import State, detect_architecture
 from georclip.encoders.clip_text import ClipText
+from georclip.encoders.contexts import beyond_context
 from georclip.encoders.preprocessing import unit_rows
 from georclip.encoders.torch_pictures import TorchPictures, computing
 from georclip.errors import EncoderError, QueryError
@@ -261,3 +262,7 @@ class OpenClipEncoder:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Nothing is unknown to a vocabulary of word parts."""
         return ()
+
+    def unread(self, text: str) -> str:
+        """The end of `text` that is cut off, being more than the tower reads; "" if none is."""
+        return beyond_context(text, self._tokenizer.count, self._tokenizer.context_length)

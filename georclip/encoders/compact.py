@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from georclip.encoders.compact_shapes import compact_shape
 from georclip.encoders.compact_towers import CompactTowers
+from georclip.encoders.contexts import beyond_context
 from georclip.encoders.preprocessing import check_pixels, preprocess
 from georclip.encoders.saving import write_weights
 from georclip.encoders.words import WordTokenizer
@@ -154,6 +155,10 @@ class TorchCompactEncoder:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that the vocabulary does not hold."""
         return self._tokenizer.encode(text).unknown
+
+    def unread(self, text: str) -> str:
+        """The end of `text` that is cut off, being more than the tower reads; "" if none is."""
+        return beyond_context(text, self._tokenizer.count, self._tokenizer.context_length)
 
     def _ids(self, text: str) -> npt.NDArray[np.int64]:
         encoded = self._tokenizer.encode(text)

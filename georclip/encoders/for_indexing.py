@@ -82,3 +82,7 @@ class _WithTower:
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """Words of `text` that the encoder has never seen."""
         return self._encoder.unknown_words(text)
+
+    def unread(self, text: str) -> str:
+        """The end of `text` that is cut off, being more than the encoder reads; "" if none is."""
+        return self._encoder.unread(text)

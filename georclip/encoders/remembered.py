@@ -1,8 +1,9 @@
 """Embeddings of earlier questions, so that one asked again needs no text tower.
 
 The user's cache holds one small file a question, under a hash: of the sentence itself nothing is
-kept. Only questions asked alone are remembered, since a sentence's embedding may differ in its last
-bits where others go through the tower with it; so what is remembered is what the tower would say.
+kept. A question is a sentence, or the few that templates make of one: it is remembered as it was
+asked, since a sentence's embedding may differ in its last bits where others go through the tower
+with it; so what is remembered is what the tower would say. Many questions together are not.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ SWITCH = "GEORCLIP_REMEMBER_QUESTIONS"
 """Environment variable; 0 switches it off."""
 MOST = 10_000
 """Questions remembered; of more, the oldest tenth goes."""
+TOGETHER = 8
+"""Most sentences that count as one question."""
 _OFF = frozenset({"0", "no", "off", "false"})
 _DTYPE = np.dtype("<f4")
 _DIGEST_BYTES = 32
@@ -42,7 +45,7 @@ _DIGEST_BYTES = 32
 class QuestionCache:
     """What one text tower said to earlier questions. Safe to share among processes.
 
-    A file holds a digest and the embedding; one that is damaged, or of another question, answers
+    A file holds a digest and the embeddings; one that is damaged, or of another question, answers
     nothing and is written anew. A folder that cannot be written is left alone.
 
     Attributes:
@@ -77,23 +80,23 @@ class QuestionCache:
         tower = hashlib.sha256(repr(decides).encode("utf-8", "surrogatepass")).digest()
         return cls(folder=cache_folder() / "questions", tower=tower, dim=bundle.spec.dim)
 
-    def find(self, text: str) -> Vector | None:
-        """The embedding of a sentence, float32 (dim,), or None where it is not remembered."""
-        key = self._key(text)
+    def find(self, texts: Sequence[str]) -> Vector | None:
+        """The embeddings of sentences, float32 (n, dim), or None where they are not remembered."""
+        key = self._key(texts)
         try:
             content = (self.folder / key.hex()).read_bytes()
         except OSError:
             return None
         digest, values = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-        whole = len(values) == self.dim * _DTYPE.itemsize
+        whole = len(values) == len(texts) * self.dim * _DTYPE.itemsize
         if not whole or digest != hashlib.sha256(key + values).digest():
             return None
-        return np.frombuffer(values, dtype=_DTYPE).astype(np.float32)
+        return np.frombuffer(values, dtype=_DTYPE).astype(np.float32).reshape(len(texts), self.dim)
 
-    def keep(self, text: str, vector: Vector) -> None:
-        """Remember the embedding of a sentence, where that can be done."""
-        key = self._key(text)
-        values = vector.astype(_DTYPE).tobytes()
+    def keep(self, texts: Sequence[str], vectors: Vector) -> None:
+        """Remember the embeddings of sentences, (n, dim), where that can be done."""
+        key = self._key(texts)
+        values = vectors.astype(_DTYPE).tobytes()
         with suppress(OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             draft, name = tempfile.mkstemp(dir=self.folder, prefix=".new-")
@@ -106,8 +109,12 @@ class QuestionCache:
                 raise
             _forget_oldest(self.folder)
 
-    def _key(self, text: str) -> bytes:
-        return hashlib.sha256(self.tower + text.encode("utf-8", "surrogatepass")).digest()[:20]
+    def _key(self, texts: Sequence[str]) -> bytes:
+        digest = hashlib.sha256(self.tower)
+        for text in texts:  # each behind its length, so that no two lists run into one
+            content = text.encode("utf-8", "surrogatepass")
+            digest.update(len(content).to_bytes(8, "little") + content)
+        return digest.digest()[:20]
 
 
 class RememberingEncoder:
@@ -119,6 +126,7 @@ class RememberingEncoder:
         cache: QuestionCache,
         *,
         folder: Path,
+        context_length: int,
         load: Callable[[], Encoder],
     ) -> None:
         """Take what is remembered, and what to open where that is not enough.
@@ -127,11 +135,13 @@ class RememberingEncoder:
             spec: Of the tower, whose vocabulary is of sub-words: it knows every word.
             cache: Of that tower.
             folder: Where the tower lies.
+            context_length: Most ids of a sentence that it reads.
             load: Opens it; where it gives another, nothing is remembered.
         """
         self._spec = spec
         self._cache = cache
         self._folder = folder
+        self._context_length = context_length
         self._load = load
         self._loaded: Encoder | None = None
 
@@ -154,28 +164,34 @@ class RememberingEncoder:
         return self._open().encode_images(pixels)
 
     def encode_texts(self, texts: Sequence[str]) -> Vector:
-        """Embed sentences: unit rows, float32 (n, dim); one alone from memory, where it can be.
+        """Embed sentences: unit rows, float32 (n, dim); a few from memory, where it can be.
 
         Raises:
             QueryError: A sentence is empty.
             EncoderError: The tower cannot be used.
         """
-        if len(texts) != 1:
+        if not 1 <= len(texts) <= TOGETHER:
             return self._open().encode_texts(texts)
-        known = self._cache.find(texts[0])
+        known = self._cache.find(texts)
         if known is not None:
-            return known[np.newaxis]
+            return known
         encoder = self._open()
         found = encoder.encode_texts(texts)
         from georclip.encoders.runtime import RuntimeEncoder
 
         if isinstance(encoder, RuntimeEncoder) and encoder.bundle.folder == self._folder:
-            self._cache.keep(texts[0], found[0])
+            self._cache.keep(texts, found)
         return found
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         """None: sub-words spell every word."""
         return ()
+
+    def unread(self, text: str) -> str:
+        """The end of `text` that is cut off, being more than the tower reads; "" if none is."""
+        if len(text.encode("utf-8", "surrogatepass")) + 2 <= self._context_length:
+            return ""  # an id stands for a byte or more, and two for start and end
+        return self._open().unread(text)
 
     def _open(self) -> Encoder:
         if self._loaded is None:
@@ -194,7 +210,9 @@ def remembering(spec: EncoderSpec, bundle: Bundle, load: Callable[[], Encoder]) 
     cache = QuestionCache.of(bundle)
     if cache is None:
         return load()
-    return RememberingEncoder(spec, cache, folder=bundle.folder, load=load)
+    return RememberingEncoder(
+        spec, cache, folder=bundle.folder, context_length=bundle.context_length, load=load
+    )
 
 
 def _forget_oldest(folder: Path) -> None:

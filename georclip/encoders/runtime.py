@@ -18,6 +18,7 @@ from georclip.encoders.bundle import (
     Bundle,
     read_bundle,
 )
+from georclip.encoders.contexts import beyond_context
 from georclip.encoders.text_tower import TextTower
 from georclip.encoders.words import PADDING_ID, WordTokenizer
 from georclip.errors import EncoderError, QueryError
@@ -97,6 +98,10 @@ class RuntimeEncoder:
         """Words of `text` that the encoder has never seen, as typed, in order."""
         tokenizer = self._tokenizer
         return tokenizer.encode(text).unknown if isinstance(tokenizer, WordTokenizer) else ()
+
+    def unread(self, text: str) -> str:
+        """The end of `text` that is cut off, being more than the tower reads; "" if none is."""
+        return beyond_context(text, self._tokenizer.count, self._bundle.context_length)
 
     def _sentence(self, text: str) -> npt.NDArray[np.int64]:
         """Ids of a sentence, int64 (ids,)."""

@@ -136,8 +136,21 @@ class WordTokenizer:
         """Number of ids, padding included."""
         return len(self.words) + 1
 
+    def count(self, text: str) -> int:
+        """Ids of a sentence before it is cut."""
+        return len(self._kept(text)[0])
+
     def encode(self, text: str) -> TokenizedText:
         """Turn a sentence into ids; words not in the vocabulary are left out and named."""
+        kept, unknown = self._kept(text)
+        ids = np.full(self.context_length, PADDING_ID, dtype=np.int64)
+        shown = [self._ids[word] for word in kept[: self.context_length]]
+        ids[: len(shown)] = shown
+        known = tuple(word for word in kept if not is_function_word(word))
+        return TokenizedText(ids=ids, known=known, unknown=tuple(unknown))
+
+    def _kept(self, text: str) -> tuple[list[str], list[str]]:
+        """Words of a sentence that the vocabulary holds, and those that it does not."""
         kept: list[str] = []
         unknown: list[str] = []
         for word in normalise(text):
@@ -145,11 +158,7 @@ class WordTokenizer:
             kept.extend(parts)
             if not parts and not is_function_word(word):
                 unknown.append(word)
-        ids = np.full(self.context_length, PADDING_ID, dtype=np.int64)
-        shown = [self._ids[word] for word in kept[: self.context_length]]
-        ids[: len(shown)] = shown
-        known = tuple(word for word in kept if not is_function_word(word))
-        return TokenizedText(ids=ids, known=known, unknown=tuple(unknown))
+        return kept, unknown
 
     def _split(self, word: str) -> tuple[str, ...]:
         """Split a run-together word into known ones; () where that does not work."""

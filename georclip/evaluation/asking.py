@@ -223,3 +223,6 @@ class _Tacit:
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         return ()
+
+    def unread(self, text: str) -> str:
+        return self.encoder.unread(text)

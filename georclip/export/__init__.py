@@ -1,4 +1,4 @@
-"""Hits -> GeoJSON, GeoPackage and QGIS project, GeoParquet, CSV, a table; and hits read back."""
+"""Hits -> GeoJSON, GeoPackage and QGIS project, GeoParquet, CSV, HTML, a table; and back."""
 
 from georclip.export.reading import read_hits
 from georclip.export.records import HitRecord, Hits, as_batch

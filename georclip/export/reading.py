@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from georclip.errors import ExportError
+from georclip.errors import ExportError, QueryError
+from georclip.export.asked import read_question
 from georclip.export.records import ABSENT, OPTIONAL, PROPERTIES, HitRecord, Hits, Kind, Provenance
 from georclip.export.writing import format_of
+from georclip.values import Query
 
 if TYPE_CHECKING:
     import geopandas
+
+log = logging.getLogger("georclip")
 
 
 def read_hits(path: Path) -> Hits:
@@ -38,10 +45,10 @@ def read_hits(path: Path) -> Hits:
     except Exception as error:  # parsers and GDAL's drivers raise what they like
         reason = " ".join(str(error).split())
         raise ExportError(f"{path} cannot be read as {format}: {reason}") from error
-    if hits.answers_many:
-        return hits
-    records = tuple(sorted(hits.records, key=lambda record: record.rank))
-    return Hits(records=records, provenance=hits.provenance)
+    records = hits.records
+    if not hits.answers_many:
+        records = tuple(sorted(records, key=lambda record: record.rank))
+    return replace(hits, records=records, read_from=os.path.abspath(path))
 
 
 def _read_geojson(path: Path) -> Hits:
@@ -49,7 +56,7 @@ def _read_geojson(path: Path) -> Hits:
     if not isinstance(document, dict) or not isinstance(document.get("features"), list):
         raise ExportError(f"{path} is no FeatureCollection: give hits that georclip wrote")
     found = _from_features(document["features"], path)
-    return Hits(records=found, provenance=_provenance(document.get("georclip")))
+    return Hits(records=found, provenance=_provenance(document.get("georclip"), path))
 
 
 def _read_geojsonseq(path: Path) -> Hits:
@@ -66,7 +73,7 @@ def _read_gpkg(path: Path) -> Hits:
 
     frame = geopandas.read_file(path, layer=LAYER)
     metadata = pyogrio.read_info(path, layer=LAYER).get("layer_metadata")
-    return Hits(records=_from_frame(frame, path), provenance=_provenance(metadata))
+    return Hits(records=_from_frame(frame, path), provenance=_provenance(metadata, path))
 
 
 def _read_geoparquet(path: Path) -> Hits:
@@ -74,7 +81,7 @@ def _read_geoparquet(path: Path) -> Hits:
 
     frame = geopandas.read_parquet(path)
     return Hits(
-        records=_from_frame(frame, path), provenance=_provenance(frame.attrs.get("georclip"))
+        records=_from_frame(frame, path), provenance=_provenance(frame.attrs.get("georclip"), path)
     )
 
 
@@ -169,7 +176,7 @@ def _time(value: Any) -> datetime:  # noqa: ANN401
     return stamp.replace(tzinfo=UTC) if stamp.tzinfo is None else stamp.astimezone(UTC)
 
 
-def _provenance(member: object) -> Provenance:
+def _provenance(member: object, path: Path) -> Provenance:
     """What a file says about where its hits come from, as far as it does."""
     known = member if isinstance(member, Mapping) else {}
     rows = str(known.get("rows_considered", ""))
@@ -180,7 +187,20 @@ def _provenance(member: object) -> Provenance:
         rows_considered=int(rows) if rows.isdecimal() else None,
         version=str(known.get("version") or ""),
         convincing=_truth(known.get("convincing")),
+        question=_question(known.get("question"), path),
+        index=str(known.get("index") or ""),
     )
+
+
+def _question(member: object, path: Path) -> Query | None:
+    """The question, where the file keeps one that can be asked again."""
+    if member is None:
+        return None
+    try:
+        return read_question(member)
+    except QueryError as error:
+        log.warning("the question that %s keeps cannot be asked again: %s", path, error)
+        return None
 
 
 def _truth(found: object) -> bool | None:

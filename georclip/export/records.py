@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import georclip
-from georclip.values import Hit, Query, Scene, SearchResult
+from georclip.export.asked import question_member
+from georclip.values import Hit, Query, Scene, SearchResult, Term
 
 if TYPE_CHECKING:
     from shapely import MultiPolygon, Polygon
@@ -122,6 +123,8 @@ class Provenance:
         version: The georclip that searched.
         convincing: Whether any hit of one question is; None where no hit has a confidence, and
             where there were several questions.
+        question: The question as it can be asked again; None where there were several.
+        index: Absolute path of the index that was asked.
     """
 
     query: str = ""
@@ -130,11 +133,17 @@ class Provenance:
     rows_considered: int | None = None
     version: str = ""
     convincing: bool | None = None
+    question: Query | None = None
+    index: str = ""
 
-    def members(self) -> dict[str, str | int | list[str] | None]:
+    def members(self) -> dict[str, Any]:
         """What JSON and tables of metadata say of it."""
-        asked: dict[str, str | list[str]]
+        asked: dict[str, Any]
         asked = {"queries": list(self.queries)} if self.queries else {"query": self.query}
+        if self.question is not None:
+            asked["question"] = question_member(self.question)
+        if self.index:
+            asked["index"] = self.index
         return {
             **asked,
             "encoder": self.encoder,
@@ -153,11 +162,13 @@ class Hits:
         provenance: Where they come from.
         scenes: The scenes of the hits, each once, best first; () where hits come from a file,
             which knows scenes by uri only.
+        read_from: The file that names the scenes; None for a search, whose scenes a person named.
     """
 
     records: tuple[HitRecord, ...]
     provenance: Provenance
     scenes: tuple[Scene, ...] = ()
+    read_from: str | None = None
 
     @property
     def answers_many(self) -> bool:
@@ -184,6 +195,8 @@ def as_hits(result: SearchResult | Hits) -> Hits:
             rows_considered=result.rows_considered,
             version=georclip.__version__,
             convincing=result.convincing,
+            question=result.query,
+            index=result.index,
         ),
         scenes=tuple(scenes.values()),
     )
@@ -215,9 +228,17 @@ def as_batch(results: Sequence[SearchResult]) -> Hits:
 
 def describe(query: Query) -> str:
     """A question's terms in words, with weights other than 1 as suffixes."""
-    return " + ".join(
-        term.value if term.weight == 1 else f"{term.value}::{term.weight:g}" for term in query.terms
-    )
+    return ", ".join(map(_described, query.terms))
+
+
+_NAMED = {"text": "", "image": "like ", "place": "like the place ", "hit": "like the hit "}
+
+
+def _described(term: Term) -> str:
+    words = _NAMED[term.kind] + term.value
+    if term.weight < 0:
+        words = f"un{words}" if words != term.value else f"not {words}"
+    return words if abs(term.weight) == 1 else f"{words}::{abs(term.weight):g}"
 
 
 def properties(record: Record, columns: Iterable[str]) -> dict[str, Property]:

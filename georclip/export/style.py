@@ -15,7 +15,7 @@ from xml.etree import ElementTree as ET
 _NOT_XML = re.compile("[\\x00-\\x08\\x0b\\x0c\\x0e-\\x1f\\ud800-\\udfff\\ufffe\\uffff]")
 QGIS_VERSION = "3.22.0"
 
-_RAMP = ("#c33d80", "#e16462", "#f79044", "#fdb42f", "#f0f921")
+RAMP = ("#c33d80", "#e16462", "#f79044", "#fdb42f", "#f0f921")
 """Upper part of matplotlib's "plasma": evenly perceived, told apart by colour-blind people,
 and light enough to stand out from its casing. Last: best."""
 
@@ -45,6 +45,21 @@ def hits_qml(scores: Sequence[float], *, label: str) -> str:
     return document(renderer(scores), labeling(label))
 
 
+def ramp_colour(score: float, scores: Sequence[float]) -> str:
+    """The colour of a hit, as `hits_qml` grades it.
+
+    Args:
+        score: Of the hit.
+        scores: Of all hits that are shown together.
+
+    Returns:
+        "#rrggbb".
+    """
+    classes = _classes(scores)
+    place = next((at for at, (_, upper, _) in enumerate(classes) if score <= upper), -1)
+    return RAMP[len(RAMP) - len(classes) + place] if place >= 0 else RAMP[-1]
+
+
 def outline_qml(*, colour: str, width_mm: float) -> str:
     """Write a style that draws all features with one outline.
 
@@ -71,8 +86,8 @@ def to_text(element: ET.Element, doctype: str) -> str:
 def renderer(scores: Sequence[float]) -> ET.Element:
     """Graduate outlines by score in equal steps; the best hit is drawn last, on top."""
     classes = _classes(scores)
-    first = len(_RAMP) - len(classes)
-    return graduated("score", classes, _RAMP[first:], _WIDTHS_MM[first:])
+    first = len(RAMP) - len(classes)
+    return graduated("score", classes, RAMP[first:], _WIDTHS_MM[first:])
 
 
 def graduated(
@@ -119,8 +134,8 @@ def _classes(scores: Sequence[float]) -> list[tuple[float, float, str]]:
         shown = f"{scores[0]:.3f}" if scores else ""
         return [(-1.0, 1.0, shown)]
     low, high = min(scores), max(scores)
-    step = (high - low) / len(_RAMP)
-    edges = [low + step * number for number in range(len(_RAMP) + 1)]
+    step = (high - low) / len(RAMP)
+    edges = [low + step * number for number in range(len(RAMP) + 1)]
     edges[0], edges[-1] = low - 1e-6, high + 1e-6  # rounding must not lose the ends
     return [(lower, upper, f"{lower:.3f} – {upper:.3f}") for lower, upper in pairwise(edges)]
 

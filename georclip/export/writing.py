@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from georclip.errors import ExportError
 from georclip.export.files import check_target, replacing
 from georclip.export.records import Hits, as_hits
 from georclip.values import SearchResult
+
+if TYPE_CHECKING:
+    from georclip.scenes.access import Access
 
 FORMATS: Mapping[str, tuple[str, ...]] = {
     "geojson": (".geojson", ".json"),
@@ -17,6 +21,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "qgz": (".qgz",),
     "geoparquet": (".parquet", ".geoparquet"),
     "csv": (".csv",),
+    "html": (".html", ".htm"),
     "table": (),
 }
 """Formats by name, and the suffixes that stand for each."""
@@ -72,13 +77,20 @@ def _check_name(path: Path, format: str) -> None:
         raise ExportError(f"{format} files end in {wanted}, unlike {path}: rename it")
 
 
-def dumps_hits(result: SearchResult | Hits, format: str, *, width: int | None = None) -> str:
+def dumps_hits(
+    result: SearchResult | Hits,
+    format: str,
+    *,
+    width: int | None = None,
+    access: Access | None = None,
+) -> str:
     """Write hits as text, for stdout.
 
     Args:
         result: What to write.
         format: A name in `FORMATS` that is not binary.
         width: Columns of the terminal, for the table.
+        access: What a contact sheet may read beside scenes that a person named.
 
     Raises:
         ExportError: An unknown format, or one that needs a file.
@@ -88,11 +100,20 @@ def dumps_hits(result: SearchResult | Hits, format: str, *, width: int | None = 
         from georclip.export.tabular import dumps_table
 
         return dumps_table(result, width=width)
+    if format == "html":
+        from georclip.export.sheet import dumps_sheet
+
+        return dumps_sheet(result, access)
     return _text_writer(format)(result)
 
 
 def write_hits(
-    result: SearchResult | Hits, path: Path, format: str | None = None, *, overwrite: bool = False
+    result: SearchResult | Hits,
+    path: Path,
+    format: str | None = None,
+    *,
+    overwrite: bool = False,
+    access: Access | None = None,
 ) -> tuple[Path, ...]:
     """Write hits to a file, whole or not at all.
 
@@ -101,6 +122,7 @@ def write_hits(
         path: The file; its suffix names the format unless `format` does.
         format: A name in `FORMATS`.
         overwrite: Replace a file that is there.
+        access: What a contact sheet may read beside scenes that a person named.
 
     Returns:
         What was written: for a QGIS project its GeoPackage, too.
@@ -115,13 +137,13 @@ def write_hits(
         from georclip.export.project import write_project
 
         return write_project(hits, path, overwrite=overwrite)
-    write = _file_writer(chosen)
+    write = _file_writer(chosen, access)
     with replacing(path, overwrite=overwrite) as draft:
         write(hits, draft)
     return (path,)
 
 
-def _file_writer(format: str) -> Callable[[Hits, Path], None]:
+def _file_writer(format: str, access: Access | None) -> Callable[[Hits, Path], None]:
     if format == "gpkg":
         from georclip.export.geopackage import write_geopackage
 
@@ -132,7 +154,7 @@ def _file_writer(format: str) -> Callable[[Hits, Path], None]:
         return write_geoparquet
 
     def write(hits: Hits, path: Path) -> None:
-        path.write_bytes(dumps_hits(hits, format).encode("utf-8", "replace"))
+        path.write_bytes(dumps_hits(hits, format, access=access).encode("utf-8", "replace"))
 
     return write
 

@@ -65,7 +65,16 @@ def top_rows_of_many(
             found = candidates.of(number, k, coarse_error(queries.shape[1]), count)
             if found is None:
                 answers.append(
-                    top_rows(view, query, rows, k, exact=True, scanner=scanner, chip_ids=chip_ids)
+                    top_rows(
+                        view,
+                        query,
+                        rows,
+                        k,
+                        exact=True,
+                        sure=k,
+                        scanner=scanner,
+                        chip_ids=chip_ids,
+                    )
                 )
             else:
                 answers.append(first_k(found, _scores(view, query, found), k, chip_ids))

@@ -1,17 +1,10 @@
-"""Scenes, chips, segments and tombstones in SQLite: the only file that speaks SQL.
-
-The journal is SQLite's rollback journal (DELETE), not its write-ahead log: a log needs shared
-memory beside the database, which a read-only folder cannot have and network drives do not
-offer. A reader holds a lock only while it reads, a writer only while it commits; each waits
-for the other up to `_WAIT_S`. A commit is synced before it returns (synchronous=FULL).
-"""
+"""Scenes, chips, segments and tombstones in SQLite: every statement about them."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from pathlib import Path
 from typing import Any
@@ -22,58 +15,23 @@ import numpy.typing as npt
 from georclip.errors import GeorclipError, IndexCorruptError
 from georclip.index.catalog_rows import read_chips, read_scene, scene_row, seal_of
 from georclip.index.chiptable import ChipTable
+from georclip.index.database import Database
 from georclip.index.files import FileRecord
 from georclip.index.records import IndexedScene, SegmentRecord
-from georclip.index.sqlite_errors import MEND, explained
+from georclip.index.sqlite_errors import MEND
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
-_WAIT_S = 60.0
-_SYNCHRONOUS = "FULL"
 _ROWS_PER_QUERY = 20_000
 
+_OUTLINE = "scene, chip_id, footprint"
 _SCENE_COLUMNS = (
     "number, scene_id, uri, plan_fingerprint, chip_count, digest, skipped, indexed_at, record"
 )
 _CHIP_COLUMNS = "chip_id, col_off, row_off, width, height, gsd_m, scale, valid_fraction, footprint"
 
 
-class Catalog:
+class Catalog(Database):
     """The database of one index. One thread at a time."""
-
-    def __init__(self, path: Path, *, writable: bool) -> None:
-        """Open a catalog that exists.
-
-        Raises:
-            IndexCorruptError: It is missing or damaged.
-            GeorclipError: It cannot be opened here.
-        """
-        self._path = path
-        self._depth = 0
-        if not path.is_file():
-            raise IndexCorruptError(f"{path} is missing; {MEND}")
-        mode = "rw" if writable else "ro"
-        with self._explained():
-            self._db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode={mode}",
-                uri=True,
-                timeout=_WAIT_S,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-        try:
-            self._prepare(writable=writable)
-        except GeorclipError:
-            self._db.close()
-            raise
-
-    def _prepare(self, *, writable: bool) -> None:
-        self._all("PRAGMA foreign_keys = ON")
-        self._all("PRAGMA cache_size = -65536")
-        if writable:
-            self._all(f"PRAGMA synchronous = {_SYNCHRONOUS}")
-            self._all("PRAGMA journal_mode = DELETE")
-        if self._meta("format") != 1:
-            raise IndexCorruptError(f"{self._path} is of another format than index.json; {MEND}")
 
     @classmethod
     def create(cls, path: Path) -> Catalog:
@@ -84,49 +42,6 @@ class Catalog:
         finally:
             db.close()
         return cls(path, writable=True)
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything inside becomes visible at once, or not at all."""
-        self._all("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._all("UPDATE meta SET value = value + 1 WHERE key = 'generation'")
-            self._all("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.rollback()
-            raise
-
-    @contextmanager
-    def snapshot(self) -> Iterator[None]:
-        """Every read inside sees one state, whatever a writer does; keep it short."""
-        if self._db.in_transaction:
-            yield
-            return
-        self._all("BEGIN")
-        try:
-            yield
-        finally:
-            self._db.rollback()
-
-    def generation(self) -> int:
-        """Counts commits."""
-        return self._meta("generation")
-
-    def take_number(self, key: str, count: int = 1) -> int:
-        """Reserve `count` numbers ("next_row", "next_segment", "next_scene"); the first of them."""
-        first = self._meta(key)
-        self._all("UPDATE meta SET value = value + ? WHERE key = ?", (count, key))
-        return first
-
-    def peek_number(self, key: str) -> int:
-        """The number that `take_number` would give."""
-        return self._meta(key)
 
     # Scenes
 
@@ -152,6 +67,15 @@ class Catalog:
         """Scenes by their numbers; unknown ones are left out."""
         where = "WHERE number IN (SELECT value FROM json_each(?))"
         return {found.number: found for found in self._scenes(where, (_as_list(numbers),))}
+
+    def times(self, numbers: Iterable[int]) -> dict[int, str | None]:
+        """When scenes were taken, as ISO 8601 in UTC, by their numbers; unknown ones left out."""
+        found = self._all(
+            "SELECT number, json_extract(record, '$.acquired') FROM scenes "
+            "WHERE number IN (SELECT value FROM json_each(?))",
+            (_as_list(numbers),),
+        )
+        return dict(found)
 
     def _scenes(self, where: str, values: tuple[object, ...]) -> tuple[IndexedScene, ...]:
         found = self._all(f"SELECT {_SCENE_COLUMNS} FROM scenes {where}", values)
@@ -207,6 +131,14 @@ class Catalog:
         """
         return [entry[0] for entry in self._of_rows("footprint", rows)]
 
+    def outlines(self, rows: npt.NDArray[np.int64]) -> list[tuple[int, str, bytes]]:
+        """Scene number, id and footprint (WKB) of the chips of rows, in their order.
+
+        Raises:
+            GeorclipError: A row is no longer there.
+        """
+        return [(entry[0], entry[1], entry[2]) for entry in self._of_rows(_OUTLINE, rows)]
+
     def chip_ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """Ids of the chips of rows, in their order."""
         return [entry[0] for entry in self._of_rows("chip_id", rows)]
@@ -220,6 +152,14 @@ class Catalog:
         """The row of a chip."""
         found = self._all('SELECT "row" FROM chips WHERE chip_id = ?', (chip_id,))
         return int(found[0][0]) if found else None
+
+    def chips_in_scenes(self, numbers: npt.NDArray[np.int64]) -> int:
+        """How many chips some scenes have together."""
+        return self._number(
+            "SELECT coalesce(sum(chip_count), 0) FROM scenes "
+            "WHERE number IN (SELECT value FROM json_each(?))",
+            (_as_list(numbers.tolist()),),
+        )
 
     def chip_ids_of_scene(self, number: int) -> list[str]:
         """Ids of a scene's chips, in no order."""
@@ -365,26 +305,6 @@ class Catalog:
     def vacuum(self) -> None:
         """Give unused pages back to the file system."""
         self._all("VACUUM")
-
-    def _meta(self, key: str) -> int:
-        return self._number("SELECT value FROM meta WHERE key = ?", (key,))
-
-    def _number(self, sql: str, values: Sequence[object] = ()) -> int:
-        found = self._all(sql, values)
-        if not found:
-            raise IndexCorruptError(f"{self._path} lacks an entry that it must have; {MEND}")
-        return int(found[0][0])
-
-    def _all(self, sql: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
-        with self._explained():
-            return self._db.execute(sql, values).fetchall()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise explained(error, self._path, waited_s=_WAIT_S) from error
 
 
 def _places(count: int) -> str:

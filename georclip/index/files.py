@@ -135,12 +135,17 @@ def record_of(layout: Layout, path: Path, data: bytes) -> FileRecord:
     return FileRecord(name=layout.name_of(path), bytes=len(data), sha256=sha256)
 
 
+def temporary_of(path: Path) -> Path:
+    """Where `write_atomically` writes first; left behind where it is killed."""
+    return path.with_name(path.name + ".tmp")
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace a file's contents so that a reader sees the old or the new ones, never a mixture.
 
     Written under a temporary name, synced, renamed, and the folder synced.
     """
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = temporary_of(path)
     write_synced(temporary, data)
     temporary.replace(path)
     sync_folder(path.parent)

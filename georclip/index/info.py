@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.geometry import BBox
+from georclip.index.background import Background
 from georclip.index.catalog import Catalog
 from georclip.index.files import Layout
 from georclip.index.manifest import FORMAT, Manifest
@@ -16,7 +17,13 @@ from georclip.index.records import IndexInfo, as_utc
 from georclip.index.view import View
 
 
-def describe(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -> IndexInfo:
+def describe(
+    layout: Layout,
+    manifest: Manifest,
+    catalog: Catalog,
+    view: View,
+    background: Background | None,
+) -> IndexInfo:
     """Gather what is known of an index."""
     scenes = catalog.scenes()
     times = sorted(as_utc(s.scene.acquired) for s in scenes if s.scene.acquired is not None)
@@ -31,6 +38,7 @@ def describe(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -
         chip_count=catalog.chip_count(),
         removed_rows=len(view.dead),
         segment_count=len(view.segments),
+        background_count=0 if background is None else len(background),
         bytes_on_disk=_bytes_below(layout.root),
         staged=tuple(staged),
         bounds=narrowest_bounds(np.concatenate(bounds)) if bounds else None,

@@ -30,17 +30,22 @@ def check_free(layout: Layout) -> None:
             f"{root.parent} does not exist, so no index can be made at {root}; make it first"
         )
     if root.is_dir():
-        strange = sorted({path.name for path in root.iterdir()} - layout.known_names())
-        if strange:
-            raise IndexFormatError(
-                f"{root} is no index and holds other files ({strange[0]}, ...); "
-                "name a new or empty folder for the index"
-            )
         if _holds_scenes(layout):
             raise IndexFormatError(
                 f"{layout.manifest} is missing, and the catalog beside it holds scenes: restore it "
                 "from a copy, or name another folder for a new index"
             )
+        strange = sorted({path.name for path in root.iterdir()} - _left_by_a_kill(layout))
+        if strange:
+            raise IndexFormatError(
+                f"{root} is no index and holds other files ({strange[0]}, ...); "
+                "name a new or empty folder for the index"
+            )
+
+
+def _left_by_a_kill(layout: Layout) -> frozenset[str]:
+    """Names that may lie in a folder that is to be an index; vectors of another one may not."""
+    return layout.known_names() - {layout.background.name, layout.references.name}
 
 
 def _holds_scenes(layout: Layout) -> bool:

@@ -22,6 +22,7 @@ def top_rows(
     k: int,
     *,
     exact: bool,
+    sure: int,
     scanner: Scanner,
     chip_ids: ReadChipIds,
 ) -> list[tuple[int, float]]:
@@ -33,13 +34,16 @@ def top_rows(
         rows: What to choose from. Removed rows are left out.
         k: Most rows wanted, at least 1.
         exact: Look at every vector, however many there are.
+        sure: Rows that inverted files are searched for, as in `Scanner.best`.
         scanner: Looks at them.
         chip_ids: Reads ids of rows from the catalog.
 
     Returns:
         (row, score) with score in [-1, 1]; fewer than k where there are not as many.
     """
-    found, scores = scanner.best(view.split(rows.without(view.dead)), query, k, exact=exact)
+    found, scores = scanner.best(
+        view.split(rows.without(view.dead)), query, k, exact=exact, sure=sure
+    )
     return first_k(found, scores, k, chip_ids)
 
 

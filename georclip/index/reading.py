@@ -18,6 +18,7 @@ from georclip.index.contents import IndexContents
 from georclip.index.files import Layout, missing, saying_where
 from georclip.index.info import describe
 from georclip.index.manifest import Manifest
+from georclip.index.outlines import Outlines, read_outlines
 from georclip.index.ranking import as_runs, top_rows, unit_query
 from georclip.index.records import IndexInfo, Selection
 from georclip.index.runs import RowRuns
@@ -88,6 +89,7 @@ class IndexReader(IndexContents):
         k: int,
         *,
         exact: bool = False,
+        sure: int | None = None,
     ) -> list[tuple[int, float]]:
         """The k best rows, best first; equal scores in order of chip_id.
 
@@ -98,6 +100,8 @@ class IndexReader(IndexContents):
             exact: Compare every vector. Else selections of 250,000 rows and more are answered by
                 way of inverted files where `compact` has made some: several times faster, and a
                 row may be missed (README, "Design"). Scores are exact either way.
+            sure: Of the k, how many inverted files are to be searched for as usual; those behind
+                them come at no cost, and are missed a little more often. None is all.
 
         Returns:
             (row, score): cosine with the stored vector, in [-1, 1].
@@ -117,6 +121,7 @@ class IndexReader(IndexContents):
                 runs,
                 k,
                 exact=exact,
+                sure=k if sure is None else sure,
                 scanner=self._scanner,
                 chip_ids=self._catalog.chip_ids,
             )
@@ -176,6 +181,14 @@ class IndexReader(IndexContents):
         scenes = [known[number].scene for number in numbers]
         return list(zip(table.chips(scene.scene_id for scene in scenes), scenes, strict=True))
 
+    def outlines(self, rows: Sequence[int] | npt.NDArray[np.int64]) -> Outlines:
+        """Where chips of rows lie and when they were taken, in their order: `fetch`, but quick.
+
+        Raises:
+            GeorclipError: A row is not in the index any more.
+        """
+        return read_outlines(self._catalog, np.asarray(rows, dtype=np.int64))
+
     def footprints(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
         """Footprints of rows in their order, (n,): EPSG:4326, split at the date line.
 
@@ -215,7 +228,9 @@ class IndexReader(IndexContents):
     def info(self) -> IndexInfo:
         """Counts, sizes, dates and bounds."""
         with saying_where(self.path, "read"), self.snapshot(), self._files_there():
-            return describe(self._layout, self._manifest, self._catalog, self._view)
+            return describe(
+                self._layout, self._manifest, self._catalog, self._view, self.background()
+            )
 
     def verify(self, *, full: bool = False) -> tuple[Finding, ...]:
         """What is wrong with the index; () when nothing is. `full` reads every byte."""

@@ -120,6 +120,7 @@ class IndexInfo:
         chip_count: Chips in the index.
         removed_rows: Rows that wait for `compact`.
         segment_count: Folders of vectors.
+        background_count: Vectors of the sample that confidence is judged by.
         bytes_on_disk: Size of the whole folder, bytes.
         staged: Scene ids under way, staged by a run that did not finish.
         bounds: (west, south, east, north) of all chips, degrees; west > east crosses the date
@@ -137,6 +138,7 @@ class IndexInfo:
     chip_count: int
     removed_rows: int
     segment_count: int
+    background_count: int
     bytes_on_disk: int
     staged: tuple[str, ...]
     bounds: tuple[float, float, float, float] | None

@@ -24,6 +24,8 @@ _LEAST_SCORED = 400
 """Candidates from lists that are scored exactly, over all segments, at least."""
 _SCORED_PER_HIT = 20
 """The same, for each of the k that are wanted."""
+_MOST_BEHIND = 5
+"""Rows wanted for each that is searched for: a segment names ten candidates for each of those."""
 _SHARED_ROWS = 16_384
 """Selections from this size on are worth a second core."""
 _MOST_THREADS = 8
@@ -43,11 +45,11 @@ class _Task:
         if self.by_lists and self.segment.inverted is not None:
             self.segment.inverted.open()
 
-    def look(self, query: npt.NDArray[np.float32], k: int) -> _Look:
+    def look(self, query: npt.NDArray[np.float32], k: int, sure: int) -> _Look:
         """Find rows that may be among the k best."""
         inverted = self.segment.inverted
         if self.by_lists and inverted is not None:
-            found, scores = inverted.candidates(query, self.positions, k)
+            found, scores = inverted.candidates(query, self.positions, sure)
         else:
             found, scores = self.segment.vectors.best(query, self.positions, k)
         return _Look(task=self, positions=found, scores=scores)
@@ -78,7 +80,13 @@ class Scanner:
         self._threads = min(_cores(), _MOST_THREADS)
 
     def best(
-        self, parts: Sequence[Part], query: npt.NDArray[np.float32], k: int, *, exact: bool
+        self,
+        parts: Sequence[Part],
+        query: npt.NDArray[np.float32],
+        k: int,
+        *,
+        exact: bool,
+        sure: int,
     ) -> Found:
         """The k best rows, and all that score as high as the k-th, where every vector is compared.
 
@@ -88,6 +96,8 @@ class Scanner:
             k: At least 1.
             exact: Look at every vector; else large selections may be answered by inverted files,
                 which miss a row now and then. Scores are exact either way.
+            sure: Of the k, how many inverted files are searched for; those behind come of the
+                candidates that are scored anyway.
 
         Returns:
             In no order; at least min(k, n) rows.
@@ -95,21 +105,22 @@ class Scanner:
         count = sum(len(positions) for _, positions in parts)
         threads = self._threads if count >= _SHARED_ROWS else 1
         by_lists = not exact and count >= LISTED_ROWS
+        sure = min(k, max(sure, -(-k // _MOST_BEHIND)))
         bundles = _bundles(parts, share=-(-count // threads), by_lists=by_lists)
 
         def work(tasks: Sequence[_Task]) -> list[_Look]:
             with one_thread():  # one core each: a query alone gives FAISS nothing to share
-                return [task.look(query, k) for task in tasks]
+                return [task.look(query, k, sure) for task in tasks]
 
         looked = [work(bundles[0])] if len(bundles) == 1 else self._in_threads(work, bundles)
         looks = [look for bundle in looked for look in bundle]
-        floor = _floor(looks, max(_LEAST_SCORED, _SCORED_PER_HIT * k))
+        floor = _floor(looks, max(_LEAST_SCORED, _SCORED_PER_HIT * sure))
         found = [look.settled(query, floor) for look in looks]
         rows = np.concatenate([np.empty(0, dtype=np.int64), *(rows for rows, _ in found)])
         scores = np.concatenate([np.empty(0, dtype=np.float32), *(s for _, s in found)])
         if floor > -math.inf and scores.min() == np.partition(scores, len(scores) - k)[-k]:
             # All candidates score alike, and so may others: only a look at all can order them.
-            return self.best(parts, query, k, exact=True)
+            return self.best(parts, query, k, exact=True, sure=k)
         return rows, scores
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,29 +12,23 @@ import numpy as np
 from georclip.errors import IndexCorruptError
 from georclip.index.catalog import Catalog
 from georclip.index.chiptable import digest_text, table_digest
+from georclip.index.companion_checks import (
+    LAGS,
+    check_background,
+    check_references,
+    compare_background,
+    is_companion,
+)
 from georclip.index.files import FileRecord, Layout, saying_where, sha256_of
+from georclip.index.findings import RESTORE, Finding, foreign_file, missing_file
 from georclip.index.manifest import Manifest, read_manifest
 from georclip.index.records import SegmentRecord
 from georclip.index.segments import Segment, folders_on_disk
 from georclip.index.view import View, open_view
 
-_RESTORE = "restore it from a copy, or index its scenes again into a new folder"
+__all__ = ["Finding", "verify_index"]
+
 _ROWS_AT_ONCE = 8_192
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """Something that is wrong with an index.
-
-    Attributes:
-        file: Path inside the index, with forward slashes.
-        problem: What is wrong.
-        advice: What to do about it.
-    """
-
-    file: str
-    problem: str
-    advice: str
 
 
 def verify_index(path: Path, *, full: bool) -> tuple[Finding, ...]:
@@ -61,6 +54,8 @@ def verify_index(path: Path, *, full: bool) -> tuple[Finding, ...]:
         findings = [
             *check_files(layout, manifest, catalog.segments(), full=full),
             *check_catalog(layout, catalog, full=full),
+            *check_background(layout, manifest, catalog, full=full),
+            *check_references(layout, manifest, full=full),
         ]
         try:
             view = open_view(layout, catalog, manifest.encoder.dim)
@@ -71,7 +66,10 @@ def verify_index(path: Path, *, full: bool) -> tuple[Finding, ...]:
                 problem, _, advice = str(error).partition("; ")
                 findings.append(Finding(file=layout.root.name, problem=problem, advice=advice))
             return tuple(findings)
-        return (*findings, *check_rows(layout, catalog, view, full=full))
+        findings += check_rows(layout, catalog, view, full=full)
+        if full:
+            findings += compare_background(layout, manifest, catalog, view)
+        return tuple(findings)
 
 
 def check_files(
@@ -79,7 +77,11 @@ def check_files(
 ) -> Iterator[Finding]:
     """Missing, resized, foreign and, where `full`, changed files; a manifest that lags."""
     known = {file.name: file for segment in segments for file in segment.files}
-    others = {f.name: f for f in manifest.files if not f.name.startswith("segments/")}
+    others = {
+        f.name: f
+        for f in manifest.files
+        if not f.name.startswith("segments/") and not is_companion(layout, f.name)
+    }
     for file in {**others, **known}.values():
         yield from _check_file(layout, file, full=full)
     listed = {f.name: f for f in manifest.files if f.name.startswith("segments/")}
@@ -87,48 +89,39 @@ def check_files(
         yield Finding(
             file=layout.manifest.name,
             problem="its list of segments' files is not the catalog's",
-            advice="any command that writes to the index puts it right",
+            advice=LAGS,
         )
     names = {f"{segment.number:06d}" for segment in segments}
     for folder in folders_on_disk(layout):
         if folder.name not in names:
-            yield _foreign(layout.name_of(folder))
+            yield foreign_file(layout.name_of(folder))
         elif folder.is_dir():
             for path in sorted(folder.iterdir()):
                 if layout.name_of(path) not in known:
-                    yield _foreign(layout.name_of(path))
+                    yield foreign_file(layout.name_of(path))
     for path in sorted(layout.root.iterdir()):
         if path.name not in layout.known_names():
-            yield _foreign(path.name)
+            yield foreign_file(path.name)
 
 
 def _check_file(layout: Layout, file: FileRecord, *, full: bool) -> Iterator[Finding]:
     path = layout.root / file.name
     if not path.is_file():
-        yield Finding(file=file.name, problem="it is missing", advice=_RESTORE)
+        yield missing_file(file.name)
         return
     size = path.stat().st_size
     if size != file.bytes:
         problem = f"it has {size} bytes instead of {file.bytes}"
-        yield Finding(file=file.name, problem=problem, advice=_RESTORE)
+        yield Finding(file=file.name, problem=problem, advice=RESTORE)
     elif full and sha256_of(path) != file.sha256:
         problem = "its contents are not what was written (SHA-256 differs)"
-        yield Finding(file=file.name, problem=problem, advice=_RESTORE)
-
-
-def _foreign(name: str) -> Finding:
-    return Finding(
-        file=name,
-        problem="it does not belong to the index",
-        advice="move it elsewhere, if it is yours; leftovers of a killed run go "
-        "when the index is next written to",
-    )
+        yield Finding(file=file.name, problem=problem, advice=RESTORE)
 
 
 def check_catalog(layout: Layout, catalog: Catalog, *, full: bool) -> Iterator[Finding]:
     """What SQLite finds in its own file, and counts that do not agree."""
     for problem in catalog.integrity_problems(full=full):
-        yield Finding(file=layout.catalog.name, problem=problem, advice=_RESTORE)
+        yield Finding(file=layout.catalog.name, problem=problem, advice=RESTORE)
 
 
 def check_rows(layout: Layout, catalog: Catalog, view: View, *, full: bool) -> Iterator[Finding]:
@@ -139,7 +132,7 @@ def check_rows(layout: Layout, catalog: Catalog, view: View, *, full: bool) -> I
         yield Finding(
             file=layout.catalog.name,
             problem=f"{chips} chips and {dead} removed ones do not make the segments' {rows} rows",
-            advice=_RESTORE,
+            advice=RESTORE,
         )
     if full:
         yield from _check_contents(layout, catalog, view)
@@ -160,7 +153,7 @@ def _check_contents(layout: Layout, catalog: Catalog, view: View) -> Iterator[Fi
             yield Finding(
                 file=layout.name_of(layout.segment(segment.record.number)),
                 problem=f"rows are not those of the catalog ({wrong} at least)",
-                advice=_RESTORE,
+                advice=RESTORE,
             )
     for indexed in catalog.scenes():
         if digest_text(digests[indexed.number]) != indexed.digest:

@@ -1,18 +1,20 @@
-"""A question's candidates -> its hits: ranked, judged, one for each object.
+"""Questions' candidates -> their hits: judged, ranked, one for each object.
 
 The best chips by cosine are looked at first, and more of them where too few objects come of it.
+What joins chips is read for all of them, the rest for the hits alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from georclip.search.suppression import Object, acquisition_of, group_objects
-from georclip.values import Chip, Hit, Query, Scene
+from georclip.search.judging import Judge, convinces
+from georclip.search.suppression import Object, acquisitions_of, group_ground, lay_out
+from georclip.values import Hit, Query
 
 if TYPE_CHECKING:
     from georclip.index.runs import RowRuns
@@ -24,26 +26,12 @@ _Ranked = list[tuple[int, float]]
 _CHIPS_OF_AN_OBJECT = 4
 _LEAST_POOL = 48
 _WIDER = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Chips and scenes of rows of one state of an index, each fetched once.
-
-    Attributes:
-        store: The index, held to that state by its `snapshot`.
-        known: What was fetched.
-    """
-
-    store: IndexStore
-    known: dict[int, tuple[Chip, Scene]] = field(default_factory=dict)
-
-    def fetch(self, rows: Sequence[int]) -> list[tuple[Chip, Scene]]:
-        """Chips and scenes of rows, in their order."""
-        missing = [row for row in dict.fromkeys(rows) if row not in self.known]
-        if missing:
-            self.known.update(zip(missing, self.store.fetch(missing), strict=True))
-        return [self.known[row] for row in rows]
+_LAST = 100
+"""Where none of the worst so many candidates is sure enough, no worse one is looked for."""
+_BEHIND = 2.0
+"""Taken from the rank_score of a chip that shows nothing: cosines differ by no more."""
+_TOGETHER = 16
+"""From this many questions on one product over all rows is quicker than a search for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,105 +41,174 @@ class Candidate:
     Attributes:
         row: In the index.
         score: Cosine with the question's direction.
-        rank_score: What rank sorts by.
+        rank_score: What rank sorts by: the score, unless the chip shows nothing.
         confidence: In [0, 1], or None.
+        empty: Whether it shows nothing.
     """
 
     row: int
     score: float
     rank_score: float
     confidence: float | None
+    empty: bool
+
+    def is_sure(self, query: Query) -> bool:
+        """Whether it may be a hit: by its confidence, where one is asked for."""
+        least = query.min_confidence
+        return least is None or (self.confidence is not None and self.confidence >= least)
 
 
-def pool_size(query: Query, question: Question) -> int:
-    """Chips to look at first."""
-    chips = query.k
-    if query.grouping != "none":
-        chips = max(_CHIPS_OF_AN_OBJECT * query.k, _LEAST_POOL)
-    return max(chips, question.breadth)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pick:
+    """A candidate that becomes a hit.
+
+    Attributes:
+        candidate: The best of its object.
+        members: Ids of the other chips, best first.
+    """
+
+    candidate: Candidate
+    members: tuple[str, ...]
+
+
+def pool_size(query: Query) -> int:
+    """Chips to look at first, of each question."""
+    if query.grouping == "none":
+        return query.k
+    return max(_CHIPS_OF_AN_OBJECT * query.k, _LEAST_POOL)
 
 
 def find_hits(
-    places: Places,
-    question: Question,
+    store: IndexStore,
+    judge: Judge,
+    questions: Sequence[Question],
     query: Query,
     runs: RowRuns,
     *,
     exact: bool,
-    first: _Ranked | None = None,
-) -> tuple[Hit, ...]:
+) -> list[tuple[Hit, ...]]:
     """Rank the chips of a selection, and make hits of the best.
 
     Args:
-        places: Of the index, which is held to one state meanwhile.
-        question: What is asked.
-        query: How many hits are wanted, and what each stands for.
+        store: The index, held to one state by its `snapshot`.
+        judge: Of that state.
+        questions: What is asked.
+        query: How many hits are wanted of each, and what each stands for.
         runs: Rows that pass the filters.
-        exact: As in `IndexStore.top`.
-        first: The best `pool_size(query, question)` rows, where they are known.
+        exact: As in `IndexStore.top`; many questions always are.
 
     Returns:
-        At most `query.k`, best first; equal ones in order of chip_id.
+        For each question at most `query.k`, best first; equal ones in order of chip_id.
     """
-    pool = pool_size(query, question)
-    found = first
-    while True:
-        if found is None:
-            found = places.store.top(question.direction, runs, pool, exact=exact)
-        ranked = _rank(places, question, found)
-        hits = _group(places, ranked, query)
-        if len(hits) == query.k or len(found) < pool:
-            return hits
-        pool, found = pool * _WIDER, None
+    exact = exact or len(questions) >= _TOGETHER
+    picked: list[list[Pick]] = [[] for _ in questions]
+    short, wider = list(range(len(questions))), 1
+    while short:
+        asked = [questions[number] for number in short]
+        pool = judge.pool_size(wider * pool_size(query))
+        found = _best(store, asked, runs, pool, sure=wider * query.k, exact=exact)
+        ranked = [_rank(store, judge, *one) for one in zip(asked, found, strict=True)]
+        for number, picks in zip(short, _pick(store, ranked, query), strict=True):
+            picked[number] = picks
+        short = [
+            number
+            for number, candidates in zip(short, ranked, strict=True)
+            if len(candidates) == pool and _is_short(picked[number], candidates, query)
+        ]
+        wider *= _WIDER
+    return _hits(store, picked)
 
 
-def _rank(places: Places, question: Question, found: _Ranked) -> list[Candidate]:
+def _is_short(picks: Sequence[Pick], candidates: Sequence[Candidate], query: Query) -> bool:
+    """Whether worse candidates than these might still become hits."""
+    if sum(not pick.candidate.empty for pick in picks) >= query.k:
+        return False
+    return any(one.is_sure(query) for one in candidates[-_LAST:])
+
+
+def _best(
+    store: IndexStore,
+    questions: Sequence[Question],
+    runs: RowRuns,
+    pool: int,
+    *,
+    sure: int,
+    exact: bool,
+) -> list[_Ranked]:
+    """The best rows of each question."""
+    directions = [question.direction for question in questions]
+    if len(questions) < _TOGETHER:
+        return [store.top(one, runs, pool, exact=exact, sure=sure) for one in directions]
+    return store.top_many(np.stack(directions), runs, pool)
+
+
+def _rank(store: IndexStore, judge: Judge, question: Question, found: _Ranked) -> list[Candidate]:
     """Candidates in order of rank."""
     rows = [row for row, _ in found]
-    scores = np.array([score for _, score in found], dtype=np.float64)
-    vectors = places.store.vectors(rows) if question.breadth > 1 else None
-    rank_scores = question.rank_scores(scores, vectors)
-    order = np.argsort(-rank_scores, kind="stable").tolist()  # equal ones stay as they were found
-    return [
+    confidences: list[float] | list[None] = [None] * len(rows)
+    empty = [False] * len(rows)
+    if judge.knows and rows:
+        vectors = store.vectors(rows)
+        empty = judge.show_nothing(question, vectors).tolist()
+        found_sure = judge.confidences(question, vectors)
+        if found_sure is not None:
+            confidences = np.where(empty, 0.0, found_sure).tolist()
+    ranked = [
         Candidate(
-            row=rows[place],
-            score=float(scores[place]),
-            rank_score=float(rank_scores[place]),
-            confidence=None,
+            row=row,
+            score=score,
+            rank_score=score - _BEHIND if nothing else score,
+            confidence=confidence,
+            empty=nothing,
         )
-        for place in order
+        for (row, score), confidence, nothing in zip(found, confidences, empty, strict=True)
     ]
+    ranked.sort(key=lambda one: -one.rank_score)  # equal ones stay as they were found
+    return ranked
 
 
-def _group(places: Places, ranked: list[Candidate], query: Query) -> tuple[Hit, ...]:
-    """The best candidates, as many objects as are wanted."""
-    looked_at = len(ranked)
+def _pick(
+    store: IndexStore, ranked: Sequence[Sequence[Candidate]], query: Query
+) -> list[list[Pick]]:
+    """The best sure candidates of each question, as many objects as are wanted."""
+    ranked = [[one for one in best if one.is_sure(query)] for best in ranked]
     if query.grouping == "none":
-        looked_at = min(query.k, looked_at)
-    best = ranked[:looked_at]
-    shown = places.fetch([one.row for one in best])
-    objects = [Object(best=place, members=()) for place in range(len(best))]
-    if query.grouping != "none":
-        objects = group_objects(
-            [chip.footprint for chip, _ in shown],
-            [acquisition_of(scene, query.grouping) for _, scene in shown],
-            query.k,
+        return [[Pick(candidate=one, members=()) for one in best[: query.k]] for best in ranked]
+    rows = list(dict.fromkeys(one.row for best in ranked for one in best))
+    outlines = store.outlines(rows)
+    ground = lay_out(outlines.footprints, acquisitions_of(outlines, query.grouping))
+    place_of = {row: place for place, row in enumerate(rows)}
+
+    def picks(best: Sequence[Candidate]) -> list[Pick]:
+        places = np.array([place_of[one.row] for one in best], dtype=np.int64)
+        ids = [outlines.chip_ids[place] for place in places.tolist()]
+        return [_picked(best, ids, one) for one in group_ground(ground.take(places), query.k)]
+
+    return [picks(best) for best in ranked]
+
+
+def _picked(best: Sequence[Candidate], chip_ids: Sequence[str], found: Object) -> Pick:
+    return Pick(
+        candidate=best[found.best], members=tuple(chip_ids[member] for member in found.members)
+    )
+
+
+def _hits(store: IndexStore, picked: Sequence[Sequence[Pick]]) -> list[tuple[Hit, ...]]:
+    """Hits, with what only they say: chips and scenes are fetched once for all questions."""
+    rows = list(dict.fromkeys(one.candidate.row for picks in picked for one in picks))
+    known = dict(zip(rows, store.fetch(rows), strict=True))
+
+    def hit(rank: int, pick: Pick) -> Hit:
+        chip, scene = known[pick.candidate.row]
+        return Hit(
+            rank=rank,
+            score=pick.candidate.score,
+            rank_score=pick.candidate.rank_score,
+            confidence=pick.candidate.confidence,
+            convincing=convinces(pick.candidate.confidence),
+            chip=chip,
+            scene=scene,
+            members=pick.members,
         )
-    return tuple(
-        _hit(rank, best[one.best], shown[one.best], [shown[place][0] for place in one.members])
-        for rank, one in enumerate(objects, start=1)
-    )
 
-
-def _hit(
-    rank: int, candidate: Candidate, place: tuple[Chip, Scene], members: Sequence[Chip]
-) -> Hit:
-    return Hit(
-        rank=rank,
-        score=candidate.score,
-        rank_score=candidate.rank_score,
-        confidence=candidate.confidence,
-        chip=place[0],
-        scene=place[1],
-        members=tuple(chip.chip_id for chip in members),
-    )
+    return [tuple(hit(rank, pick) for rank, pick in enumerate(picks, start=1)) for picks in picked]

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from georclip.errors import QueryError
-from georclip.search.candidates import Places, find_hits, pool_size
+from georclip.search.candidates import find_hits
+from georclip.search.judging import Judges
 from georclip.search.question import Question
 from georclip.search.terms import resolve_many
 from georclip.values import Hit, Query, SearchResult
@@ -22,22 +21,26 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("georclip")
 
-_TOGETHER = 16
-"""From this many questions on one product over all rows is quicker than a search for each."""
 _AT_ONCE = 1_024
 """Questions answered from one state of the index, while a writer's commit waits."""
 
 
 def search(
-    store: IndexStore, encoder: Encoder, query: Query, *, exact: bool = False
+    store: IndexStore,
+    encoder: Encoder | None,
+    query: Query,
+    *,
+    exact: bool = False,
+    judges: Judges | None = None,
 ) -> SearchResult:
     """Rank the chips that pass a question's filters.
 
     Args:
         store: An open index.
-        encoder: What made the index's vectors.
+        encoder: What made the index's vectors; None where all terms are chips of the index.
         query: What is asked; the filters are resolved before any vector is compared.
         exact: Compare every vector, however many there are (see `IndexStore.top`).
+        judges: Of this index, kept from question to question; None makes one for this.
 
     Returns:
         At most `query.k` hits, best first; equal ones are ordered by chip_id. `elapsed_s` counts
@@ -47,22 +50,28 @@ def search(
         QueryError: The question cannot be asked as it stands.
         EncoderMismatchError: The encoder is not the one that made the index.
     """
-    (answer,) = search_many(store, encoder, (query,), exact=exact)
+    (answer,) = search_many(store, encoder, (query,), exact=exact, judges=judges)
     if isinstance(answer, QueryError):
         raise answer
     return answer
 
 
 def search_many(
-    store: IndexStore, encoder: Encoder, queries: Sequence[Query], *, exact: bool = False
+    store: IndexStore,
+    encoder: Encoder | None,
+    queries: Sequence[Query],
+    *,
+    exact: bool = False,
+    judges: Judges | None = None,
 ) -> tuple[SearchResult | QueryError, ...]:
     """Rank chips for many questions that share their filters, which are resolved once.
 
     Args:
         store: An open index.
-        encoder: What made the index's vectors.
+        encoder: What made the index's vectors; None where all terms are chips of the index.
         queries: What is asked; all but the terms is as in the first.
         exact: Compare every vector; many questions always do.
+        judges: As in `search`.
 
     Returns:
         For each question its answer, as `search` gives it, or why it cannot be asked; `elapsed_s`
@@ -83,7 +92,9 @@ def search_many(
         for query, question in zip(queries, questions, strict=True)
         if isinstance(question, Question)
     }
-    found, considered = _answer(store, list(different.values()), shared, exact=exact)
+    found, considered = _answer(
+        store, judges or Judges(), list(different.values()), shared, exact=exact
+    )
     hits = dict(zip(different, found, strict=True))
     share_s = (time.perf_counter() - started) / len(queries)
 
@@ -96,13 +107,14 @@ def search_many(
             encoder=store.encoder,
             rows_considered=considered,
             elapsed_s=share_s,
+            index=str(store.path.absolute()),
         )
 
     return tuple(map(answer, queries, questions))
 
 
 def _answer(
-    store: IndexStore, questions: Sequence[Question], query: Query, *, exact: bool
+    store: IndexStore, judges: Judges, questions: Sequence[Question], query: Query, *, exact: bool
 ) -> tuple[list[tuple[Hit, ...]], int]:
     """Hits of each question among the rows that pass the filters of `query`, and how many pass."""
     hits: list[tuple[Hit, ...]] = []
@@ -110,7 +122,7 @@ def _answer(
     for some in _groups(questions, _AT_ONCE):
         with store.snapshot():  # a commit between these steps would move rows: it waits
             selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
-            hits += _find(store, some, query, selection.runs, exact=exact)
+            hits += _find(store, judges, some, query, selection.runs, exact=exact)
         considered, left_out = len(selection), selection.undated_scenes_left_out
     _tell_undated(left_out)
     return hits, considered
@@ -122,24 +134,25 @@ def _groups(questions: Sequence[Question], most: int) -> Iterator[Sequence[Quest
 
 
 def _find(
-    store: IndexStore, questions: Sequence[Question], query: Query, runs: RowRuns, *, exact: bool
+    store: IndexStore,
+    judges: Judges,
+    questions: Sequence[Question],
+    query: Query,
+    runs: RowRuns,
+    *,
+    exact: bool,
 ) -> list[tuple[Hit, ...]]:
     """Hits of questions, from one state of the index."""
     if not len(runs):
         return [()] * len(questions)
-    places = Places(store=store)
-    if len(questions) < _TOGETHER:
-        return [find_hits(places, one, query, runs, exact=exact) for one in questions]
-    most = max(pool_size(query, question) for question in questions)
-    ranked = store.top_many(np.stack([one.direction for one in questions]), runs, most)
-    firsts = [
-        best[: pool_size(query, question)] for question, best in zip(questions, ranked, strict=True)
-    ]
-    places.fetch([row for first in firsts for row, _ in first])
-    return [
-        find_hits(places, question, query, runs, exact=True, first=first)
-        for question, first in zip(questions, firsts, strict=True)
-    ]
+    judge = judges.of(store)
+    if query.min_confidence is not None and not all(map(judge.can_tell, questions)):
+        raise QueryError(
+            f"{store.path} does not say how sure its answers are: it was made by an earlier "
+            "georclip, or holds too few chips. Say georclip index for one of its scenes again, "
+            "which adds what is missing, or ask without a least confidence"
+        )
+    return find_hits(store, judge, questions, query, runs, exact=exact)
 
 
 def _check(queries: Sequence[Query]) -> None:
@@ -148,11 +161,6 @@ def _check(queries: Sequence[Query]) -> None:
         raise QueryError("questions that are asked together share k and filters: ask them apart")
     if shared.k < 1:
         raise QueryError(f"k = {shared.k} asks for no hits: give a whole number, 1 or more")
-    if shared.min_confidence is not None:
-        raise QueryError(
-            "hits of this index have no confidence yet, so that none can be asked for: "
-            "leave min_confidence out"
-        )
 
 
 def _same_filters(query: Query, other: Query) -> bool:

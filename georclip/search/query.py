@@ -22,13 +22,16 @@ _INSTANT = re.compile(
     r"(?:\.(?P<fraction>\d+))?(?P<offset>[Zz]|[+-]\d{2}:\d{2})",
     re.ASCII,
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_EMPTY = 'the question is empty: say what to look for, such as "harbor with ships"'
+_MOST_TERMS = 1_000
 _FORMS = "write for example 2018-10-13, 2018-10-13T15:00:00Z or 2018-01-01/2018-12-31"
 
 
 def build_query(
     text: str | None = None,
     *,
+    more: Sequence[Term] = (),
     bbox: Sequence[float] | Sequence[str] | str | None = None,
     aoi: str | os.PathLike[str] | BaseGeometry | None = None,
     dates: str | None = None,
@@ -40,7 +43,9 @@ def build_query(
     """Check a question's parts and put them together.
 
     Args:
-        text: The sentence, with a weight as its suffix if need be: "ships::0.5".
+        text: The sentence, with a weight as its suffix if need be: "ships::0.5". None where
+            one of `more` says what is wanted.
+        more: Further terms, as `more_terms` makes them.
         bbox: West, south, east, north in degrees; west > east crosses the date line.
         aoi: A vector file, any CRS, or a geometry in EPSG:4326. With a bbox, both must hold.
         dates: RFC 3339 instants or dates: "A/B", "A/..", "../B" or "A".
@@ -52,7 +57,8 @@ def build_query(
     Raises:
         QueryError: A part makes no sense, is empty or out of range; the message says which.
     """
-    term = _wanted(text)
+    terms = tuple(more) if text is None and more else (_only(text), *more)
+    check_terms(terms)
     if isinstance(k, bool) or not isinstance(k, int) or k < 1:
         raise QueryError(f"-k {k!r} is no number of hits: give a whole number, 1 or more")
     if min_confidence is not None and not 0.0 <= min_confidence <= 1.0:
@@ -68,7 +74,7 @@ def build_query(
 
         area = find_area(bbox=bbox, aoi=aoi)
     return Query(
-        terms=(term,),
+        terms=terms,
         k=k,
         aoi=area,
         dates=parse_datetime_interval(dates) if dates is not None else None,
@@ -84,19 +90,37 @@ def with_text(query: Query, text: str) -> Query:
     Raises:
         QueryError: The text cannot be asked.
     """
-    return replace(query, terms=(_wanted(text),))
+    terms = (_only(text),)
+    check_terms(terms)
+    return replace(query, terms=terms)
 
 
-def _wanted(text: str | None) -> Term:
-    """What is looked for."""
+def check_terms(terms: Sequence[Term]) -> None:
+    """See that terms make a question.
+
+    Raises:
+        QueryError: There is none, or too many, one is empty or has no weight, or none is wanted.
+    """
+    if not terms or any(not term.value.strip() for term in terms):
+        raise QueryError(_EMPTY)
+    if len(terms) > _MOST_TERMS:
+        raise QueryError(f"{len(terms)} terms are more than {_MOST_TERMS}: ask with fewer")
+    for term in terms:
+        if not math.isfinite(term.weight) or term.weight == 0:
+            raise QueryError(f"a weight of {term.weight:g} for {term.value!r} means nothing")
+    if all(term.weight < 0 for term in terms):
+        raise QueryError(
+            f"{terms[0].value!r} only says what is not wanted: add a term that is wanted"
+        )
+
+
+def _only(text: str | None) -> Term:
+    """The sentence, where it alone says what is looked for."""
     if text is not None and not isinstance(text, str):
         raise QueryError(f"a question is a sentence, not {type(text).__name__}: ask {str(text)!r}")
     if text is None or not text.strip():
-        raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
-    term = parse_term(text)
-    if term.weight < 0:
-        raise QueryError(f"{text!r} only says what is not wanted: add a term that is wanted")
-    return term
+        raise QueryError(_EMPTY)
+    return parse_term(text)
 
 
 def parse_term(text: str) -> Term:
@@ -111,7 +135,7 @@ def parse_term(text: str) -> Term:
     sentence = " ".join(sentence.split())
     if not sentence:
         raise QueryError(f"the term {text!r} has no words: say what to look for")
-    if _CONTROL.search(sentence):
+    if CONTROL.search(sentence):
         raise QueryError(f"{text!r} holds a control character: is it UTF-8 text?")
     try:
         weight = float(suffix)

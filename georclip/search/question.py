@@ -1,4 +1,4 @@
-"""A question as the engine compares it: vectors with weights."""
+"""A question as the engine compares it: one direction, and the terms that it is made of."""
 
 from __future__ import annotations
 
@@ -28,38 +28,24 @@ class Part:
     vector: Vector
     weight: float = 1.0
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether it was made from pixels: a file's, or a chip's."""
+        return self.kind != "text"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What chips are compared with.
 
     Attributes:
-        direction: float32, (dim,), unit length: candidates are found by the cosine with it, which
-            is a hit's score.
+        direction: float32, (dim,), unit length: chips rank by the cosine with it, which is a
+            hit's score. `combining` makes one of several terms.
         parts: The terms; one for a plain sentence.
     """
 
     direction: Vector
     parts: tuple[Part, ...]
-
-    @property
-    def breadth(self) -> int:
-        """Candidates to be ranked at least: 1 where their order by score is their rank."""
-        return 1
-
-    def rank_scores(
-        self, scores: npt.NDArray[np.float64], vectors: npt.NDArray[np.float32] | None
-    ) -> npt.NDArray[np.float64]:
-        """What rank sorts by.
-
-        Args:
-            scores: Cosines of candidates with `direction`, (n,).
-            vectors: Their embeddings, (n, dim); None where `breadth` is 1.
-
-        Returns:
-            (n,); the scores themselves where there is one term.
-        """
-        return scores
 
 
 def single(part: Part) -> Question:

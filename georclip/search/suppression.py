@@ -4,12 +4,16 @@ The best chip stands for its object, and takes along every worse one that shares
 of the smaller footprint with it; then the best of those that are left, and so on. Areas are those
 of Lambert's cylindrical equal-area projection, x = lon, y = sin(lat) (Snyder, Map Projections,
 USGS Professional Paper 1395, page 76), so that a share means the same at every latitude.
+
+Boxes around footprints decide most pairs: what two footprints share lies between what their boxes
+share and that less the part of either box that its footprint leaves free.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +21,9 @@ import shapely
 from shapely import MultiPolygon, Polygon
 
 from georclip.values import Grouping, Scene
+
+if TYPE_CHECKING:
+    from georclip.index.outlines import Outlines
 
 MOST_SHARED = 0.2
 """Share of the smaller footprint up to which two chips are two objects."""
@@ -26,6 +33,7 @@ _ROUNDING = 1e-6
 
 _Geometries = npt.NDArray[np.object_]
 _Floats = npt.NDArray[np.float64]
+_Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,54 @@ class Object:
     members: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ground:
+    """Footprints in the equal-area plane, degrees on both axes.
+
+    Attributes:
+        outlines: (n,) polygons.
+        boxes: float64, (4, n): west, south, east, north.
+        areas: float64, (n,).
+        groups: int64, (n,): chips of different groups are never one object.
+    """
+
+    outlines: _Geometries
+    boxes: _Floats
+    areas: _Floats
+    groups: _Integers
+
+    def take(self, places: _Integers) -> Ground:
+        """The footprints at some places, in that order."""
+        return Ground(
+            outlines=self.outlines[places],
+            boxes=np.ascontiguousarray(self.boxes[:, places]),
+            areas=self.areas[places],
+            groups=self.groups[places],
+        )
+
+
+def lay_out(
+    footprints: Sequence[Polygon | MultiPolygon] | _Geometries, acquisitions: Sequence[Hashable]
+) -> Ground:
+    """Project footprints, and number their acquisitions.
+
+    Args:
+        footprints: EPSG:4326, split at the date line.
+        acquisitions: What chips must have in common to be one object, as `acquisition_of` says.
+    """
+    found = np.empty(len(footprints), dtype=np.object_)
+    found[:] = footprints
+    outlines = np.asarray(shapely.transform(found, _cylindrical), dtype=np.object_)
+    numbers: dict[Hashable, int] = {}
+    groups = [numbers.setdefault(one, len(numbers)) for one in acquisitions]
+    return Ground(
+        outlines=outlines,
+        boxes=np.ascontiguousarray(shapely.bounds(outlines).reshape(-1, 4).T),
+        areas=np.asarray(shapely.area(outlines), dtype=np.float64),
+        groups=np.array(groups, dtype=np.int64),
+    )
+
+
 def acquisition_of(scene: Scene, grouping: Grouping) -> Hashable:
     """Name what chips must have in common to be taken for one object.
 
@@ -50,6 +106,14 @@ def acquisition_of(scene: Scene, grouping: Grouping) -> Hashable:
     if grouping == "place":
         return None
     return scene.acquired if scene.acquired is not None else scene.scene_id
+
+
+def acquisitions_of(outlines: Outlines, grouping: Grouping) -> list[Hashable]:
+    """`acquisition_of` the scene of each chip."""
+    if grouping == "place":
+        return [None] * len(outlines)
+    pairs = zip(outlines.acquired, outlines.scenes, strict=True)
+    return [number if acquired is None else acquired for acquired, number in pairs]
 
 
 def group_objects(
@@ -70,44 +134,45 @@ def group_objects(
     Returns:
         At most `most` objects, best first: no two of one acquisition share more ground than that.
     """
-    outlines = _equal_area(footprints)
-    areas = shapely.area(outlines)
-    boxes = shapely.bounds(outlines).reshape(-1, 4)
-    numbers: dict[Hashable, int] = {}
-    groups = np.array([numbers.setdefault(one, len(numbers)) for one in acquisitions], np.int64)
-    left = np.ones(len(outlines), dtype=np.bool_)
+    return group_ground(lay_out(footprints, acquisitions), most, most_shared=most_shared)
+
+
+def group_ground(ground: Ground, most: int, *, most_shared: float = MOST_SHARED) -> list[Object]:
+    """`group_objects` of footprints that are laid out."""
+    limit = most_shared + _ROUNDING
+    west, south, east, north = ground.boxes
+    free = (east - west) * (north - south) - ground.areas
+    left = np.ones(len(ground.areas), dtype=np.bool_)
     objects: list[Object] = []
-    for best in range(len(outlines)):
+    for best in range(len(left)):
         if len(objects) == most:
             break
         if not left[best]:
             continue
-        left[best] = False
-        enough = (most_shared + _ROUNDING) * np.minimum(areas, areas[best])
-        at_most = _shared_boxes(boxes, boxes[best])
-        near = np.flatnonzero(left & (groups == groups[best]) & (at_most > enough))
-        shared = shapely.area(shapely.intersection(outlines[near], outlines[best]))
-        same = near[shared > enough[near]]
-        left[same] = False
-        objects.append(Object(best=best, members=tuple(same.tolist())))
+        rest = slice(best + 1, None)
+        wide = np.minimum(east[rest], east[best]) - np.maximum(west[rest], west[best])
+        high = np.minimum(north[rest], north[best]) - np.maximum(south[rest], south[best])
+        at_most = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
+        enough = limit * np.minimum(ground.areas[rest], ground.areas[best])
+        near = left[rest] & (at_most > enough) & (ground.groups[rest] == ground.groups[best])
+        same = near & (at_most - free[rest] - free[best] > enough)
+        unsure = np.flatnonzero(near & ~same)
+        if len(unsure):
+            shared = _shared(ground.outlines[rest][unsure], ground.outlines[best])
+            same[unsure] = shared > enough[unsure]
+        members = best + 1 + np.flatnonzero(same)
+        left[members] = False
+        objects.append(Object(best=best, members=tuple(members.tolist())))
     return objects
 
 
-def _shared_boxes(boxes: _Floats, box: _Floats) -> _Floats:
-    """Area that each of (n, 4) boxes shares with one, (n,): no footprints in them share more."""
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    areas: _Floats = np.maximum(sides, 0.0).prod(axis=1)
-    return areas
-
-
-def _equal_area(footprints: Sequence[Polygon | MultiPolygon]) -> _Geometries:
-    """Project footprints, in degrees on both axes."""
-    found = np.empty(len(footprints), dtype=np.object_)
-    found[:] = footprints
-    broken = ~shapely.is_valid(found)
+def _shared(outlines: _Geometries, other: Polygon | MultiPolygon) -> _Floats:
+    """Area that each of some outlines shares with another, (n,)."""
+    both = np.array([*outlines, other], dtype=np.object_)
+    broken = ~shapely.is_valid(both)
     if broken.any():  # only an index from elsewhere holds such; areas of them would raise
-        found[broken] = shapely.make_valid(found[broken])
-    return np.asarray(shapely.transform(found, _cylindrical), dtype=np.object_)
+        both[broken] = shapely.make_valid(both[broken])
+    return np.asarray(shapely.area(shapely.intersection(both[:-1], both[-1])), dtype=np.float64)
 
 
 def _cylindrical(lonlat: _Floats) -> _Floats:

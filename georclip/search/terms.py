@@ -1,17 +1,19 @@
-"""Queries -> questions: each term as a vector."""
+"""Queries -> questions: each term as a vector, several of them combined."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import QueryError
-from georclip.search.question import Part, Question, single
-from georclip.values import Query
+from georclip.search.combining import combine
+from georclip.search.query import check_terms
+from georclip.search.question import Part, Question
+from georclip.values import Query, Term
 
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
@@ -20,18 +22,19 @@ if TYPE_CHECKING:
 log = logging.getLogger("georclip")
 
 Vector = npt.NDArray[np.float32]
+_Found = Mapping[str, "Vector | QueryError"]
 _NAMED_WORDS = 20
 """Most unknown words of many questions that are named."""
 
 
 def resolve_many(
-    store: IndexStore, encoder: Encoder, queries: Sequence[Query]
+    store: IndexStore, encoder: Encoder | None, queries: Sequence[Query]
 ) -> list[Question | QueryError]:
-    """Embed the terms of queries, all texts together.
+    """Make questions of queries: all texts are embedded together, unless there is one query.
 
     Args:
         store: The index that is asked.
-        encoder: What made its vectors.
+        encoder: What made its vectors; None where all terms are chips of the index.
         queries: What to ask.
 
     Returns:
@@ -39,60 +42,120 @@ def resolve_many(
 
     Raises:
         EncoderMismatchError: The encoder is not the one that made the index.
+        EncoderError: It cannot be loaded, or embeds no pictures.
     """
-    sentences = [_sentence(query) for query in queries]
-    texts = list(dict.fromkeys(one for one in sentences if isinstance(one, str)))
-    vectors: dict[str, Vector | QueryError] = {}
-    if texts:
+    checked = [_check(query) for query in queries]
+    terms = [term for one in checked if not isinstance(one, QueryError) for term in one]
+    found: dict[Term, Vector | QueryError] = {}
+    if any(term.kind in ("text", "image") for term in terms):
+        if encoder is None:
+            raise QueryError("words and pictures need an encoder: hand one in")
         store.check_encoder(encoder.spec)
-        vectors = dict(zip(texts, _embed(encoder, texts), strict=True))
+        found = _embed_all(encoder, terms, apart=len(queries) == 1)
+
+    def question(terms: tuple[Term, ...] | QueryError) -> Question | QueryError:
+        if isinstance(terms, QueryError):
+            return terms
+        try:
+            parts = [_part(store, term, found.get(term)) for term in terms]
+            sample = store.background() if len(parts) > 1 else None
+            return combine(parts, None if sample is None else sample.vectors)
+        except QueryError as error:
+            return error
+
+    return list(map(question, checked))
+
+
+def resolve(store: IndexStore, encoder: Encoder | None, query: Query) -> Question:
+    """Make a question of one query.
+
+    Raises:
+        QueryError: It cannot be asked.
+        EncoderMismatchError: The encoder is not the one that made the index.
+    """
+    (question,) = resolve_many(store, encoder, (query,))
+    if isinstance(question, QueryError):
+        raise question
+    return question
+
+
+def _check(query: Query) -> tuple[Term, ...] | QueryError:
+    try:
+        check_terms(query.terms)
+    except QueryError as error:
+        return error
+    return query.terms
+
+
+def _embed_all(
+    encoder: Encoder, terms: Sequence[Term], *, apart: bool
+) -> dict[Term, Vector | QueryError]:
+    """Embed texts and picture files; each text by itself, or all together."""
+    texts = list(dict.fromkeys(term.value for term in terms if term.kind == "text"))
+    vectors = _embed_apart(encoder, texts) if apart else _embed(encoder, texts)
     known = [text for text in texts if not isinstance(vectors[text], QueryError)]
     _tell_unknown_words(encoder, known)
-
-    def question(sentence: str | QueryError) -> Question | QueryError:
-        if isinstance(sentence, QueryError):
-            return sentence
-        vector = vectors[sentence]
-        if isinstance(vector, QueryError):
-            return vector
-        return single(Part(kind="text", label=sentence, vector=vector))
-
-    return list(map(question, sentences))
+    _tell_unread_words(encoder, known)
+    found = {term: vectors[term.value] for term in terms if term.kind == "text"}
+    return found | {term: _picture(encoder, term) for term in terms if term.kind == "image"}
 
 
-def _embed(encoder: Encoder, texts: Sequence[str]) -> list[Vector | QueryError]:
-    """Embed sentences together; those that cannot be asked are found by halving."""
+def _picture(encoder: Encoder, term: Term) -> Vector | QueryError:
+    from georclip.search.pictures import embed_picture
+
     try:
-        return list(encoder.encode_texts(texts))  # (n, dim)
-    except QueryError as error:
-        if len(texts) == 1:
-            return [error]
-    middle = len(texts) // 2
-    return [*_embed(encoder, texts[:middle]), *_embed(encoder, texts[middle:])]
-
-
-def _sentence(query: Query) -> str | QueryError:
-    """The one text that is asked for; anything else is refused rather than half answered."""
-    try:
-        return _only_text(query)
+        return embed_picture(term.value, encoder)
     except QueryError as error:
         return error
 
 
-def _only_text(query: Query) -> str:
-    if len(query.terms) != 1 or query.terms[0].kind != "text":
-        raise QueryError(
-            f"this version answers one text at a time, not {len(query.terms)} terms "
-            f"({', '.join(term.kind for term in query.terms)}): ask them one after the other"
-            if query.terms
-            else 'the question is empty: say what to look for, such as "harbor with ships"'
-        )
-    term = query.terms[0]
-    if not term.value.strip():
-        raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
-    if term.weight <= 0:
-        raise QueryError(f"{term.value!r} is not wanted (weight {term.weight:g}): nothing to rank")
-    return term.value
+def _part(store: IndexStore, term: Term, embedded: Vector | QueryError | None) -> Part:
+    """A term as a vector; that of a chip is looked up.
+
+    Raises:
+        QueryError: It cannot be asked.
+    """
+    if isinstance(embedded, QueryError):
+        raise embedded
+    if embedded is not None:
+        vector = embedded
+    elif term.kind == "place":
+        from georclip.search.chip_terms import vector_at_place
+
+        vector = vector_at_place(store, term.value)
+    else:
+        from georclip.search.chip_terms import vector_of_hit
+
+        vector = vector_of_hit(store, term.value)
+    return Part(kind=term.kind, label=term.value, vector=vector, weight=term.weight)
+
+
+def _embed_apart(encoder: Encoder, texts: Sequence[str]) -> _Found:
+    """Embed the texts of one question each by itself: those asked before are remembered so."""
+    from georclip.encoders.prompts import embed_question
+
+    found: dict[str, Vector | QueryError] = {}
+    for text in texts:
+        try:
+            found[text] = embed_question(encoder, text)
+        except QueryError as error:
+            found[text] = error
+    return found
+
+
+def _embed(encoder: Encoder, texts: Sequence[str]) -> _Found:
+    """Embed texts together; those that cannot be asked are found by halving."""
+    from georclip.encoders.prompts import embed_questions
+
+    if not texts:
+        return {}
+    try:
+        return dict(zip(texts, embed_questions(encoder, texts), strict=True))
+    except QueryError as error:
+        if len(texts) == 1:
+            return {texts[0]: error}
+    middle = len(texts) // 2
+    return {**_embed(encoder, texts[:middle]), **_embed(encoder, texts[middle:])}
 
 
 def _tell_unknown_words(encoder: Encoder, texts: Sequence[str]) -> None:
@@ -107,3 +170,19 @@ def _tell_unknown_words(encoder: Encoder, texts: Sequence[str]) -> None:
         "the encoder %s does not know these words, which are left out: %s%s%s",
         encoder.spec.name, ", ".join(words[:_NAMED_WORDS]), more, where,
     )  # fmt: skip
+
+
+def _tell_unread_words(encoder: Encoder, texts: Sequence[str]) -> None:
+    """Name the ends of sentences that are longer than the encoder reads."""
+    cut = [unread for unread in map(encoder.unread, texts) if unread]
+    if not cut:
+        return
+    more = f" (and the ends of {len(cut) - 1} other questions)" if len(cut) > 1 else ""
+    log.warning(
+        "the question is longer than the encoder %s reads, which leaves out its end: %s%s",
+        encoder.spec.name, _shortened(cut[0]), more,
+    )  # fmt: skip
+
+
+def _shortened(text: str, most: int = 200) -> str:
+    return text if len(text) <= most else f"{text[:most]} ..."

@@ -28,14 +28,18 @@ ORIGIN = (5.0, 40.0)
 
 Vectors = Callable[[int], npt.NDArray[np.float32]]
 """Unit vectors of a scene by its number: float32, (SCENE_CHIPS, dim)."""
+ChipsOf = Callable[[Scene, int], list[Chip]]
+"""Chips of a scene and its number: SCENE_CHIPS of them."""
 
 
-def grow(store: IndexStore, scenes: range, vectors: Vectors) -> list[float]:
+def grow(
+    store: IndexStore, scenes: range, vectors: Vectors, chips_of: ChipsOf | None = None
+) -> list[float]:
     """Add scenes; the seconds that each commit took, staging included, making it up not."""
     walls = []
     for number in scenes:
-        scene, chips, rows = made_scene(number), [], vectors(number)
-        chips = made_chips(scene, number)
+        scene, rows = made_scene(number), vectors(number)
+        chips = (chips_of or made_chips)(scene, number)
         started = time.perf_counter()
         with store.stage(scene, "made") as staging:
             for start in range(0, len(chips), 1000):

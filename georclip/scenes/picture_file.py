@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from georclip.errors import SceneError
 from georclip.scenes.quality import fill_invalid
 from georclip.scenes.whole import read_whole
+from georclip.values import Window
 
 MOST_PIXELS = 100_000_000
 """Pictures beyond this are refused: a few kB of a compressed file can ask for any memory."""
@@ -68,6 +69,24 @@ def read_picture(
         return _reduced(_read_raster(path, max_side_px, 1), max_side_px)
 
 
+def read_part(path: Path, window: Window, *, max_side_px: int) -> npt.NDArray[np.uint8]:
+    """Decode a part of a picture or scene, with the bands and the stretch that the whole gets.
+
+    Args:
+        path: The file, of any size.
+        window: The part.
+        max_side_px: As in `read_picture`, of the part.
+
+    Returns:
+        uint8 RGB, (height, width, 3).
+
+    Raises:
+        SceneError: GDAL cannot use it, or the part reaches beyond it.
+        ValueError: The part has too many pixels, or none that is valid.
+    """
+    return _reduced(_read_raster(path, max_side_px, 1, window), max_side_px)
+
+
 def _decode(opened: Image.Image, path: Path, max_side_px: int) -> Image.Image:
     if _is_for_gdal(opened, path):
         turned = int(opened.getexif().get(_ORIENTATION_TAG, 1))
@@ -110,9 +129,13 @@ def _is_for_gdal(opened: Image.Image, path: Path) -> bool:
     return opened.format in _SENSOR_FORMATS
 
 
-def _read_raster(path: Path, max_side_px: int, orientation: int) -> Image.Image:
+def _read_raster(
+    path: Path, max_side_px: int, orientation: int, window: Window | None = None
+) -> Image.Image:
     try:
-        pixels, valid = read_whole(path, least_side_px=2 * max_side_px, most_px=MOST_PIXELS)
+        pixels, valid = read_whole(
+            path, least_side_px=2 * max_side_px, most_px=MOST_PIXELS, window=window
+        )
     except SceneError as error:
         prefix = f"{os.path.abspath(path)}: "
         raise SceneError(str(error).removeprefix(prefix)) from None

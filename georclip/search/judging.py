@@ -1,0 +1,161 @@
+"""What an index knows of its own scores, applied to a question's candidates.
+
+How sure each of them is (`calibration`), and which of them show nothing (`emptiness`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from operator import is_
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from georclip.search import neutral
+from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
+from georclip.search.emptiness import Emptiness, asks_for_nothing, learn_emptiness
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from georclip.encoders.base import Encoder
+    from georclip.index.store import IndexStore
+    from georclip.search.question import Part, Question
+
+    Vectors = npt.NDArray[np.float32]
+    Confidences = npt.NDArray[np.float64]
+
+
+NOTHING = "nothing"
+"""Of the reference that an index keeps of pictures that show nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """How scores of one state of an index are to be read.
+
+    Attributes:
+        calibration: What confidences come from; None where the index cannot say.
+        emptiness: How chips that show nothing are told; None likewise.
+    """
+
+    calibration: Calibration | None
+    emptiness: Emptiness | None
+
+    @property
+    def knows(self) -> bool:
+        """Whether there is anything to judge by."""
+        return self.calibration is not None or self.emptiness is not None
+
+    def can_tell(self, question: Question) -> bool:
+        """Whether the index can say how sure answers to a question are."""
+        known = self.calibration
+        if known is None:
+            return False
+        pictures = {part.is_picture for part in question.parts}
+        return (True not in pictures or known.peers is not None) and (
+            False not in pictures or known.prompts is not None
+        )
+
+    def pool_size(self, chips: int) -> int:
+        """Best chips of a question to have at hand where so many are to be judged."""
+        return chips if self.calibration is None else block_of(chips)
+
+    def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
+        """Which candidates show nothing, where that is not what is asked for.
+
+        Args:
+            question: What is asked.
+            vectors: The candidates' embeddings, float32, (n, dim).
+
+        Returns:
+            bool, (n,).
+        """
+        known = self.emptiness
+        if known is None or any(_asks_for_nothing(known, part) for part in question.parts):
+            return np.zeros(len(vectors), dtype=np.bool_)
+        return known.shows_nothing(vectors)
+
+    def confidences(self, question: Question, vectors: Vectors) -> Confidences | None:
+        """How sure each candidate is.
+
+        Args:
+            question: What is asked.
+            vectors: The candidates' embeddings, float32, (n, dim), best first; `pool_size` of
+                them, or all there are.
+
+        Returns:
+            float64 in [0, 1], (n,); None where the index cannot say.
+        """
+        if self.calibration is None:
+            return None
+        wanted: list[Confidences] = []
+        unwanted: list[Confidences] = []
+        parts = sorted(question.parts, key=lambda part: part.weight < 0)  # wanted ones first
+        for part in parts:
+            confidence = _of_part(self.calibration, part, vectors)
+            if confidence is None:
+                return None
+            (wanted if part.weight > 0 else unwanted).append(confidence)
+        return combine(wanted, unwanted, [abs(part.weight) for part in parts])
+
+
+class Judges:
+    """The judge of an index, made anew only where what it is made from has changed."""
+
+    def __init__(self) -> None:
+        self._made_from: tuple[object, ...] = ()
+        self._judge = Judge(calibration=None, emptiness=None)
+
+    def of(self, store: IndexStore) -> Judge:
+        """Take what an index keeps to be judged by, as far as it is there."""
+        background = store.background()
+        prompts, pictures = store.reference(neutral.NAME), store.reference(NOTHING)
+        made_from = background, prompts, pictures
+        if self._made_from and all(map(is_, made_from, self._made_from)):
+            return self._judge
+        chips = None if background is None else background.vectors
+        calibration = emptiness = None
+        if chips is not None:
+            calibration = Calibration.of(chips, None if prompts is None else prompts.vectors)
+        if pictures is not None:
+            emptiness = learn_emptiness(pictures.labels, pictures.vectors, chips)
+        self._made_from = made_from
+        self._judge = Judge(calibration=calibration, emptiness=emptiness)
+        return self._judge
+
+
+def convinces(confidence: float | None) -> bool | None:
+    """Whether a hit of this confidence is one to rely on; None where there is none."""
+    return None if confidence is None else confidence >= CONVINCING
+
+
+def keep_references(store: IndexStore, encoder: Encoder) -> None:
+    """Give an index what its answers are judged by, where that is missing or of another version.
+
+    Args:
+        store: Opened for writing.
+        encoder: The index's own; it embeds a hundred short sentences.
+    """
+    made_from = neutral.digest()
+    kept = store.reference(neutral.NAME)
+    if kept is not None and kept.made_from == made_from:
+        return
+    labels, vectors = neutral.embed_neutral(encoder)
+    if labels:
+        store.keep_reference(neutral.NAME, labels, vectors, made_from=made_from)
+
+
+def _asks_for_nothing(emptiness: Emptiness, part: Part) -> bool:
+    """Whether a wanted term names or shows what looks like nothing."""
+    if part.weight < 0:
+        return False
+    if part.is_picture:
+        return bool(emptiness.shows_nothing(part.vector[None])[0])
+    return asks_for_nothing(part.label)
+
+
+def _of_part(calibration: Calibration, part: Part, vectors: Vectors) -> Confidences | None:
+    if part.is_picture:
+        return calibration.image_confidence(part.vector, vectors)
+    return calibration.text_confidence(part.vector, vectors)
