@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     import geopandas
 
     from georclip.encoders.base import Encoder
+    from georclip.export.change_answer import ChangeResult
     from georclip.export.records import Hits
     from georclip.index.store import IndexInfo
     from georclip.index.verification import Finding
     from georclip.indexing import Progress
     from georclip.scene_report import SceneReport
     from georclip.scenes.access import Access
+    from georclip.search.change_values import Direction
     from georclip.search.heat import HeatMap
 
 log = logging.getLogger("georclip")
@@ -462,6 +464,49 @@ class Index:
         )  # fmt: skip
         write_heat(heat, Path(path), question=text, encoder=self.encoder_spec, overwrite=overwrite)
         return heat
+
+    def changes(
+        self,
+        text: str,
+        *,
+        from_: str,
+        to: str,
+        direction: Direction = "both",
+        bbox: Sequence[float] | str | None = None,
+        aoi: PathLike | None = None,
+        scene: str | None = None,
+        k: int = 10,
+    ) -> ChangeResult:
+        """Places where a sentence's score rose or fell between two times, the most changed first.
+
+        Args:
+            text: The sentence.
+            from_: Acquisition times to compare from, as `dates` in `search`.
+            to: Acquisition times to compare to.
+            direction: "rose", "fell" or "both".
+            bbox: As in `search`, as are `aoi` and `scene`.
+            aoi: A vector file.
+            scene: A glob.
+            k: Most places.
+
+        Raises:
+            QueryError: The question cannot be asked as it stands, or a scene lies in both times.
+        """
+        from georclip.export.change_answer import ChangeResult
+        from georclip.search.change_query import build_change_query
+        from georclip.search.changes import find_changes
+
+        asked = build_change_query(
+            text, from_=from_, to=to, direction=direction, bbox=bbox, aoi=aoi, scenes=scene, k=k
+        )
+        found = find_changes(self._store, self.asker, asked)
+        return ChangeResult(**{part.name: getattr(found, part.name) for part in fields(found)})
+
+    def why_no_changes(self, result: ChangeResult) -> str:
+        """Say why an answer of `changes` holds no place, for people; "" where it holds some."""
+        from georclip.search.change_query import why_no_changes
+
+        return why_no_changes(self._store, result)
 
     def why_nothing(self, query: values.Query) -> str:
         """Say which filters of a question no chip passes: a sentence or two, for people."""

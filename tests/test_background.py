@@ -155,6 +155,60 @@ def test_a_commit_that_changes_no_chip_writes_no_background(path: Path):
     assert (path / "background.npy").stat().st_mtime_ns == before
 
 
+def test_small_changes_wait_for_a_hundredth_of_the_chips_or_the_end(tmp_path: Path):
+    path = tmp_path / "index"
+
+    def sampled() -> set[int]:
+        return set(read_sample(path / "background.npy", DIM).scenes[:, 0].tolist())
+
+    with IndexStore.create(path, encoder=encoder_spec(), plan=PLAN) as store:
+        add_random(store, make_scene("a"), 200)
+        add_random(store, make_scene("b"), 1)
+        assert sampled() == {1}
+        assert store.verify(full=True) == ()
+        add_random(store, make_scene("c"), 1)
+        assert sampled() == {1}
+        add_random(store, make_scene("d"), 1)
+        assert sampled() == {1, 2, 3, 4}
+        check_background(store)
+        store.remove("b.tif")
+        assert sampled() == {1, 2, 3, 4}
+        store.remove("[cd].tif")
+        assert sampled() == {1}
+        add_random(store, make_scene("e"), 2)
+        assert sampled() == {1}
+    assert sampled() == {1, 5}
+    with IndexStore.open(path, writable=False) as reader:
+        check_background(reader)
+        assert reader.verify(full=True) == ()
+
+
+def test_what_a_kill_left_undone_is_done_at_the_next_opening(tmp_path: Path):
+    path = tmp_path / "index"
+    with IndexStore.create(path, encoder=encoder_spec(), plan=PLAN) as store:
+        add_random(store, make_scene("a"), 200)
+        kept = (path / "background.npy").read_bytes()
+        add_random(store, make_scene("b"), 1)
+        store.remove("a.tif")
+        add_random(store, make_scene("a"), 200)
+        killed = tmp_path / "killed"
+        shutil.copytree(path, killed)
+    (killed / "background.npy").write_bytes(kept)
+    with IndexStore.open(killed, writable=True) as store:
+        check_background(store)
+        assert store.verify(full=True) == ()
+
+
+def test_closing_fails_for_nothing(tmp_path: Path):
+    path = tmp_path / "index"
+    store = IndexStore.create(path, encoder=encoder_spec(), plan=PLAN)
+    add_random(store, make_scene("a"), 200)
+    add_random(store, make_scene("b"), 1)
+    shutil.rmtree(path)
+    store.close()
+    store.close()
+
+
 # Earlier versions, lost and damaged files
 
 
@@ -359,7 +413,8 @@ def test_an_index_with_damaged_vectors_can_still_be_written_to(
     with caplog.at_level(logging.WARNING), IndexStore.open(path, writable=True) as store:
         assert store.background() is None
         assert [scene.name for scene in store.remove("a.tif")] == ["a.tif"]
-    assert "background.npy is not up to date" in caplog.text
+    (record,) = caplog.records
+    assert "background.npy is not up to date" in record.message
 
 
 def test_a_background_without_its_index_is_in_the_way_of_a_new_one(path: Path, tmp_path: Path):

@@ -279,7 +279,7 @@ SHIPS = Term(kind="text", value="ships")
         (Query(terms=(Term(kind="place", value="here"),)), "is no place"),
         (Query(terms=(Term(kind="text", value="ships", weight=-1.0),)), "not wanted"),
         (Query(terms=(SHIPS,), k=0), "no hits"),
-        (Query(terms=(SHIPS,), min_confidence=0.5), "no confidence"),
+        (Query(terms=(SHIPS,), min_confidence=0.5), "how sure its answers are"),
     ],
 )
 def test_questions_that_cannot_be_answered_are_refused(

@@ -82,6 +82,27 @@ def test_a_question_asked_again_opens_no_tower_and_has_the_same_vector(spec, mon
         again.encode_texts(["a harbor with ship"])
 
 
+def test_a_question_in_templates_is_remembered_as_one(spec, cache, monkeypatch):
+    phrases = ["a port", "a satellite image of a port.", "an aerial image of a port."]
+    fresh = asker(spec).encode_texts(phrases)
+    assert len(files(cache)) == 1
+    no_tower(monkeypatch)
+    np.testing.assert_array_equal(asker(spec).encode_texts(phrases), fresh, strict=True)
+    for others in (phrases[:2], phrases[::-1], ["".join(phrases)], phrases[:1]):
+        with pytest.raises(AssertionError, match="was opened"):
+            asker(spec).encode_texts(others)
+
+
+def test_a_long_question_is_told_to_be_cut_and_a_short_one_opens_nothing(spec, monkeypatch):
+    encoder = asker(spec)
+    with monkeypatch.context() as patch:
+        no_tower(patch)
+        assert encoder.unread("a port") == ""
+    text = " ".join(["harbor"] * 80)
+    unread = encoder.unread(text)
+    assert unread and text.endswith(unread) and unread != text
+
+
 @given(st.text(max_size=12))
 def test_what_is_remembered_is_what_the_tower_says(spec, text):
     if not text.strip():
@@ -98,12 +119,13 @@ def test_what_is_remembered_is_what_the_tower_says(spec, text):
 
 def test_many_sentences_at_once_neither_read_nor_write(spec, cache):
     encoder = asker(spec)
-    many = encoder.encode_texts(["a port", "a lake"])
+    sentences = ["a port", *(f"lake {number}" for number in range(remembered.TOGETHER))]
+    many = encoder.encode_texts(sentences)
     assert files(cache) == []
     encoder.encode_texts(["a port"])
     (kept,) = files(cache)
     kept.write_bytes(b"")
-    np.testing.assert_array_equal(encoder.encode_texts(["a port", "a lake"]), many)
+    np.testing.assert_array_equal(encoder.encode_texts(sentences), many)
     assert kept.read_bytes() == b""
 
 

@@ -5,10 +5,11 @@ seeded hashes (bottom-k sampling: Cohen and Kaplan, Summarizing data using botto
 It depends on which chips are in the index and on nothing else, neither on their order nor on what
 was there before, and a scene can join without a look at the others.
 
-The catalog's transaction is the commit point of the index; this file follows behind. A kill in
-between leaves a sample of what the index held before, which is as good for judging scores; it is
-put right when the index is next opened for writing, and so is a file that is damaged or missing,
-as in an index of an earlier version. The file is replaced as a whole, never in parts.
+The catalog's transaction is the commit point of the index; this file follows behind, as soon as one
+in a hundred chips has come or gone, and when the writer is done. A kill in between leaves a sample
+of what the index held before, which is as good for judging scores; it is put right when the index
+is next opened for writing, and so is a file that is damaged or missing, as in an index of an
+earlier version. The file is replaced as a whole, never in parts.
 
 It holds these arrays, one after the other (see arrayfile.py; `numpy.load` gives the first):
 vectors, float16 (n, dim), as stored; scales, float32 (n,); and for the next writer ids, scenes and

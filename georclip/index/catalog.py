@@ -154,6 +154,14 @@ class Catalog(Database):
         found = self._all('SELECT "row" FROM chips WHERE chip_id = ?', (chip_id,))
         return int(found[0][0]) if found else None
 
+    def chips_in_scenes(self, numbers: npt.NDArray[np.int64]) -> int:
+        """How many chips some scenes have together."""
+        return self._number(
+            "SELECT coalesce(sum(chip_count), 0) FROM scenes "
+            "WHERE number IN (SELECT value FROM json_each(?))",
+            (_as_list(numbers.tolist()),),
+        )
+
     def chip_ids_of_scene(self, number: int) -> list[str]:
         """Ids of a scene's chips, in no order."""
         found = self._all("SELECT chip_id FROM chips WHERE scene = ?", (number,))

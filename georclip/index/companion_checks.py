@@ -14,7 +14,7 @@ from georclip.index.files import FileRecord, Layout, sha256_of
 from georclip.index.findings import Finding, foreign_file, missing_file
 from georclip.index.manifest import Manifest
 from georclip.index.references import is_reference_name, read_reference
-from georclip.index.sampling import updated
+from georclip.index.sampling import is_behind, updated
 from georclip.index.view import View
 
 LAGS = "any command that writes to the index puts it right"
@@ -45,7 +45,7 @@ def check_background(
         yield Finding(file=name, problem=f"it is damaged: {error}", advice=_SAMPLED_ANEW)
         return
     yield from _check_listed(layout.background, name, listed, full=full)
-    if not np.array_equal(sample.scenes[:, 0], catalog.scene_numbers()):
+    if is_behind(sample.scenes, catalog):
         yield Finding(
             file=name, problem="it is a sample of what the index held before", advice=LAGS
         )
@@ -54,7 +54,10 @@ def check_background(
 def compare_background(
     layout: Layout, manifest: Manifest, catalog: Catalog, view: View
 ) -> Iterator[Finding]:
-    """A background that is not the sample that the index's chips and vectors make."""
+    """A background that is not the sample that the index's chips and vectors make.
+
+    One that a writer has still to bring up to date is passed by.
+    """
     dim = manifest.encoder.dim
     try:
         found = read_sample(layout.background, dim)

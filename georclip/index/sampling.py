@@ -24,10 +24,30 @@ from georclip.index.runs import RowRuns
 from georclip.index.view import View
 
 _SEED = b"georclip background 1"
+TOLERANCE = 0.01
+"""Share of an index's chips that may come or go before its background is written anew."""
 _NO_LIMIT = np.uint64(2**64 - 1)
 
 
-def keep_background(layout: Layout, catalog: Catalog, view: View, dim: int) -> FileRecord | None:
+def is_behind(sampled: npt.NDArray[np.int64], catalog: Catalog) -> bool:
+    """Whether so many chips came or went that scores should be judged by another sample.
+
+    Args:
+        sampled: The scenes of `Sample`.
+        catalog: What the index holds now.
+    """
+    now, before = catalog.scene_numbers(), sampled[:, 0]
+    if np.array_equal(now, before):
+        return False
+    staying = np.isin(before, now)
+    came = catalog.chips_in_scenes(np.setdiff1d(now, before))
+    went, stayed = int(sampled[~staying, 1].sum()), int(sampled[staying, 1].sum())
+    return came + went > TOLERANCE * (came + stayed)
+
+
+def keep_background(
+    layout: Layout, catalog: Catalog, view: View, dim: int
+) -> tuple[npt.NDArray[np.int64], FileRecord | None]:
     """Make background.npy the sample of what the catalog holds now, where it is not.
 
     Args:
@@ -37,24 +57,26 @@ def keep_background(layout: Layout, catalog: Catalog, view: View, dim: int) -> F
         dim: Length of a vector.
 
     Returns:
-        The file where it was written; None where it stays as it is, or there is nothing to sample.
+        The scenes of the sample, and the file where it was written; None where it stays as it is,
+        or there is nothing to sample.
 
     Raises:
         IndexCorruptError: A vector that belongs into it cannot be read.
         OSError: It cannot be written.
     """
     known = _known_sample(layout, dim)
+    empty = empty_sample(dim)
     if known is None and len(catalog.scene_numbers()) == 0 and not layout.background.exists():
-        return None
+        return empty.scenes, None
     try:
-        sample = updated(known or empty_sample(dim), catalog, view)
+        sample = updated(known or empty, catalog, view)
     except IndexCorruptError:  # what is on record may be wrong: begin anew
-        sample = updated(empty_sample(dim), catalog, view)
+        sample = updated(empty, catalog, view)
     if sample is known:
-        return None
+        return known.scenes, None
     data = pack_sample(sample)
     write_atomically(layout.background, data)
-    return record_of(layout, layout.background, data)
+    return sample.scenes, record_of(layout, layout.background, data)
 
 
 def _known_sample(layout: Layout, dim: int) -> Sample | None:

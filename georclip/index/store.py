@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.errors import GeorclipError
-from georclip.index import changes, upkeep
+from georclip.index import changes
 from georclip.index.catalog import Catalog
 from georclip.index.files import Layout, record_of, saying_where, write_atomically
 from georclip.index.locks import WriterLock
@@ -30,6 +30,7 @@ from georclip.index.records import (
 from georclip.index.references import check_reference_name, pack_reference
 from georclip.index.staged_scene import SceneStaging
 from georclip.index.staging import StagingArea
+from georclip.index.upkeep import Upkeep
 from georclip.index.verification import Finding, verify_index
 from georclip.values import ChipPlan, EncoderSpec, Scene
 
@@ -53,6 +54,7 @@ class IndexStore(IndexReader):
         """Not for callers: use `create` or `open`."""
         super().__init__(layout, manifest, catalog)
         self._lock = lock
+        self._upkeep = Upkeep(layout, catalog, manifest.encoder.dim)
 
     @classmethod
     def create(cls, path: Path | str, *, encoder: EncoderSpec, plan: ChipPlan) -> IndexStore:
@@ -110,7 +112,7 @@ class IndexStore(IndexReader):
             undo.callback(catalog.close)
             store = cls(layout, manifest, catalog, lock)
             if writable:
-                store._manifest = upkeep.tidy(layout, manifest, catalog, store._view)
+                store._manifest = store._upkeep.tidy(manifest, store._view)
             undo.pop_all()
             return store
 
@@ -126,6 +128,10 @@ class IndexStore(IndexReader):
 
     def close(self) -> None:
         """Let go of files and lock. Safe to call twice."""
+        if self._lock is not None:
+            with suppress(GeorclipError, OSError):  # it can wait for the next writer
+                self._follow()
+                self._manifest = self._upkeep.finish(self._manifest, self._view)
         self._let_go()
         self._catalog.close()
         if self._lock is not None:
@@ -268,7 +274,7 @@ class IndexStore(IndexReader):
     def _settle(self) -> None:
         """After a commit: the newest state, and everything beside the catalog as it says."""
         self._follow()
-        self._manifest = upkeep.settle(self._layout, self._manifest, self._catalog, self._view)
+        self._manifest = self._upkeep.settle(self._manifest, self._view)
 
     def _commit(
         self, scene: Scene, fingerprint: str, area: StagingArea, skipped: Mapping[str, int]

@@ -10,9 +10,12 @@ import json
 import logging
 from contextlib import suppress
 
+import numpy as np
+
 from georclip.errors import GeorclipError
+from georclip.index.background import empty_sample
 from georclip.index.catalog import Catalog
-from georclip.index.files import FileRecord, Layout, describe_file, remove_folder, temporary_of
+from georclip.index.files import Layout, describe_file, remove_folder, temporary_of
 from georclip.index.manifest import (
     Manifest,
     with_file,
@@ -21,75 +24,98 @@ from georclip.index.manifest import (
     write_manifest,
 )
 from georclip.index.references import is_reference_name, read_reference
-from georclip.index.sampling import keep_background
+from georclip.index.sampling import is_behind, keep_background
 from georclip.index.segments import remove_unknown_segments
 from georclip.index.view import View
 
 log = logging.getLogger("georclip")
 
 
-def settle(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -> Manifest:
-    """After a commit: a manifest and a background that say so, no segments left over.
+class Upkeep:
+    """Keeps what lies beside a catalog as the catalog says.
 
     Args:
         layout: The index.
-        manifest: As it was last written.
-        catalog: The catalog.
-        view: The newest state.
-
-    Returns:
-        The manifest as it is now.
+        catalog: Its catalog.
+        dim: Length of a vector.
     """
-    return _listed(layout, manifest, manifest, catalog, view)
 
+    def __init__(self, layout: Layout, catalog: Catalog, dim: int) -> None:
+        self._layout = layout
+        self._catalog = catalog
+        self._dim = dim
+        self._sampled = empty_sample(dim).scenes
+        self._can_sample = True
 
-def tidy(layout: Layout, manifest: Manifest, catalog: Catalog, view: View) -> Manifest:
-    """Put right what a killed writer left: as `settle`, and parts of scenes that are long in.
+    def tidy(self, manifest: Manifest, view: View) -> Manifest:
+        """Put right what a killed writer left: as `finish`, and parts of scenes that are long in.
 
-    What is damaged among the files beside the rows is taken away, for whoever makes it to make it
-    anew.
-    """
-    layout.segments.mkdir(exist_ok=True)
-    layout.staging.mkdir(exist_ok=True)
-    temporary_of(layout.background).unlink(missing_ok=True)
-    seen = without_file(manifest, layout.background.name)
-    if layout.background.exists():
-        seen = with_file(seen, describe_file(layout, layout.background))
-    seen = _with_references(layout, seen)
-    seen = _listed(layout, manifest, seen, catalog, view)
-    for folder in layout.staging.iterdir():
-        done = catalog.scene_by(scene_id=folder.name)
-        with suppress(OSError, ValueError, AttributeError):
-            identity = json.loads((folder / "scene.json").read_bytes())
-            if done and done.plan_fingerprint == identity.get("plan_fingerprint"):
-                remove_folder(folder)
-    return seen
+        What is damaged among the files beside the rows is taken away, for whoever makes it to make
+        it anew.
 
+        Args:
+            manifest: As it lies on disk.
+            view: The newest state.
 
-def _listed(
-    layout: Layout, written: Manifest, manifest: Manifest, catalog: Catalog, view: View
-) -> Manifest:
-    """Bring background and manifest up to date; `written` is what lies on disk."""
-    records = [segment.record for segment in view.segments]
-    manifest = with_segment_files(manifest, (file for r in records for file in r.files))
-    background = _background(layout, manifest, catalog, view)
-    if background is not None:
-        manifest = with_file(manifest, background)
-    if manifest != written:
-        write_manifest(layout, manifest)
-    remove_unknown_segments(layout, records)
-    return manifest
+        Returns:
+            The manifest as it lies on disk now (so do the others).
+        """
+        layout = self._layout
+        layout.segments.mkdir(exist_ok=True)
+        layout.staging.mkdir(exist_ok=True)
+        temporary_of(layout.background).unlink(missing_ok=True)
+        seen = without_file(manifest, layout.background.name)
+        if layout.background.exists():
+            seen = with_file(seen, describe_file(layout, layout.background))
+        seen = _with_references(layout, seen)
+        seen = self._listed(manifest, self._sampled_anew(seen, view), view)
+        for folder in layout.staging.iterdir():
+            done = self._catalog.scene_by(scene_id=folder.name)
+            with suppress(OSError, ValueError, AttributeError):
+                identity = json.loads((folder / "scene.json").read_bytes())
+                if done and done.plan_fingerprint == identity.get("plan_fingerprint"):
+                    remove_folder(folder)
+        return seen
 
+    def settle(self, manifest: Manifest, view: View) -> Manifest:
+        """After a commit: a manifest that says so, no segments left over.
 
-def _background(
-    layout: Layout, manifest: Manifest, catalog: Catalog, view: View
-) -> FileRecord | None:
-    """The background where it was written; a damaged index can still be written to without."""
-    try:
-        return keep_background(layout, catalog, view, manifest.encoder.dim)
-    except GeorclipError as error:
-        log.warning("%s is not up to date: %s", layout.background, error)
-        return None
+        The background follows once it is behind by more than a little: a thousand small scenes do
+        not write it a thousand times.
+        """
+        seen = manifest
+        if self._can_sample and is_behind(self._sampled, self._catalog):
+            seen = self._sampled_anew(manifest, view)
+        return self._listed(manifest, seen, view)
+
+    def finish(self, manifest: Manifest, view: View) -> Manifest:
+        """When the writer is done: `settle`, and a background of all that there is."""
+        seen = manifest
+        if self._can_sample and not np.array_equal(
+            self._sampled[:, 0], self._catalog.scene_numbers()
+        ):
+            seen = self._sampled_anew(manifest, view)
+        return self._listed(manifest, seen, view)
+
+    def _sampled_anew(self, manifest: Manifest, view: View) -> Manifest:
+        """With a background of the newest state; a damaged index can be written to without."""
+        layout = self._layout
+        try:
+            self._sampled, file = keep_background(layout, self._catalog, view, self._dim)
+        except GeorclipError as error:
+            self._can_sample = False
+            log.warning("%s is not up to date: %s", layout.background, error)
+            return manifest
+        return manifest if file is None else with_file(manifest, file)
+
+    def _listed(self, written: Manifest, manifest: Manifest, view: View) -> Manifest:
+        """With the segments' files, on disk where it is not what was written, and none other."""
+        records = [segment.record for segment in view.segments]
+        manifest = with_segment_files(manifest, (file for r in records for file in r.files))
+        if manifest != written:
+            write_manifest(self._layout, manifest)
+        remove_unknown_segments(self._layout, records)
+        return manifest
 
 
 def _with_references(layout: Layout, manifest: Manifest) -> Manifest:

@@ -20,7 +20,6 @@ chips say little of the rarest directions (Ledoit and Wolf 2004).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,13 +60,13 @@ def combine(parts: Sequence[Part], background: npt.NDArray[np.float32] | None) -
     """
     if len(parts) == 1:
         return single(parts[0])
-    spread = _Spread.of(background, len(parts[0].vector))
-    several = sum(part.is_picture for part in parts) > 1
-    direction = np.zeros(len(parts[0].vector), dtype=np.float64)
-    for part in parts:
-        vector = part.vector.astype(np.float64)
-        axis = spread.discriminant(vector) if several and part.is_picture else vector
-        direction += _strength(part) * axis / spread.deviation(axis)
+    spread = _Spread(background, len(parts[0].vector))
+    axes = np.stack([part.vector for part in parts]).astype(np.float64)  # (parts, dim)
+    pictures = [number for number, part in enumerate(parts) if part.is_picture]
+    if len(pictures) > 1:
+        axes[pictures] = spread.discriminants(axes[pictures])
+    strengths = np.array([_strength(part) for part in parts])
+    direction = strengths / spread.deviations(axes) @ axes
     length = float(np.linalg.norm(direction))
     if not length > _FLAT:
         raise QueryError("the wanted and the unwanted terms cancel each other out: change one")
@@ -82,33 +81,29 @@ def _strength(part: Part) -> float:
 class _Spread:
     """How vectors of an index spread about their mean."""
 
-    def __init__(self, mean: Vectors, covariance: Vectors | None) -> None:
-        self._mean = mean
-        self._covariance = covariance  # (dim, dim); None: unknown
-        self._shrunk: Vectors | None = None
-
-    @classmethod
-    def of(cls, background: npt.NDArray[np.float32] | None, dim: int) -> _Spread:
-        """Of a sample, (n, dim)."""
+    def __init__(self, background: npt.NDArray[np.float32] | None, dim: int) -> None:
+        """Take a sample, (n, dim)."""
         if background is None or len(background) < _LEAST_SAMPLE:
-            return cls(np.zeros(dim), None)
-        mean = background.mean(axis=0, dtype=np.float64)
-        away = background - mean.astype(np.float32)
-        return cls(mean, (away.T @ away).astype(np.float64) / len(away))
+            background = np.empty((0, dim), dtype=np.float32)
+        self._sample = background
+        self._mean = background.mean(axis=0, dtype=np.float64) if len(background) else np.zeros(dim)
 
-    def deviation(self, axis: Vectors) -> float:
-        """Standard deviation of the products of chips with an axis, (dim,)."""
-        if self._covariance is None:
-            return float(np.linalg.norm(axis)) or 1.0
-        spread = math.sqrt(max(float(axis @ self._covariance @ axis), 0.0))
-        return max(spread, _FLAT * float(np.linalg.norm(axis))) or 1.0
+    def deviations(self, axes: Vectors) -> Vectors:
+        """Standard deviations of the products of chips with axes, (n, dim): (n,), positive."""
+        lengths = np.linalg.norm(axes, axis=1)
+        spread = lengths
+        if len(self._sample):
+            spread = (self._sample @ axes.T.astype(np.float32)).std(axis=0, dtype=np.float64)
+        found: Vectors = np.maximum(spread, _FLAT * lengths)
+        return np.where(found > 0, found, 1.0)
 
-    def discriminant(self, vector: Vectors) -> Vectors:
-        """The axis that parts chips like this one from others: covariance^-1 (vector - mean)."""
-        if self._covariance is None:
-            return vector
-        if self._shrunk is None:
-            level = float(np.trace(self._covariance)) / len(vector) or 1.0
-            identity = level * np.eye(len(vector))
-            self._shrunk = (1 - SHRINKAGE) * self._covariance + SHRINKAGE * identity
-        return np.asarray(np.linalg.solve(self._shrunk, vector - self._mean), dtype=np.float64)
+    def discriminants(self, vectors: Vectors) -> Vectors:
+        """Axes that part chips like these, (n, dim), from others: covariance^-1 (vector - mean)."""
+        if not len(self._sample):
+            return vectors
+        away = self._sample - self._mean.astype(np.float32)
+        covariance = (away.T @ away).astype(np.float64) / len(away)
+        dim = len(self._mean)
+        level = float(np.trace(covariance)) / dim or 1.0
+        shrunk = (1 - SHRINKAGE) * covariance + SHRINKAGE * level * np.eye(dim)
+        return np.asarray(np.linalg.solve(shrunk, (vectors - self._mean).T).T, dtype=np.float64)

@@ -1,10 +1,11 @@
 """What the index's own background costs: at each commit, made from nothing, and when it is read.
 
-    python -m tests.benchmarks.background [--scenes 100] [--dim 512] [--repeats 30]
+    python -m tests.benchmarks.background [--scenes 100] [--dim 512] [--small 400] [--repeats 30]
 
 Two indexes of made chips (see `made_index`) are filled side by side, scene by scene, one as it is
 and one without a background. Then the background is made from nothing, as for an index of an
-earlier version, scenes are removed one by one, and the file is read as a new process reads it.
+earlier version, small scenes are added and large ones removed, and the file is read as a new
+process reads it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from georclip.index.background import read_background
 from georclip.index.store import IndexStore
 from tests.benchmarks.machine import print_machine
 from tests.benchmarks.made_index import SCENE_CHIPS, ClusteredVectors, create, grow
+from tests.helpers_index import add_random, make_scene
 
 _REMOVED = 10
+_SMALL_CHIPS = 50
 
 
 def main() -> None:
@@ -32,13 +35,14 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=100)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--repeats", type=int, default=30)
+    parser.add_argument("--small", type=int, default=400, help="small scenes to add")
     parser.add_argument("--folder", type=Path, default=Path("runs/background"))
     asked = parser.parse_args()
     print_machine(())
     shutil.rmtree(asked.folder, ignore_errors=True)
     try:
         fill(asked.folder, asked.scenes, asked.dim)
-        change(asked.folder / "with")
+        change(asked.folder / "with", asked.small)
         read(asked.folder / "with" / "background.npy", asked.dim, asked.repeats)
     finally:
         shutil.rmtree(asked.folder, ignore_errors=True)
@@ -53,28 +57,43 @@ def fill(folder: Path, scenes: int, dim: int) -> None:
             here = range(number, number + 1)
             with patch.object(upkeep, "keep_background", keeping):
                 walls["with"] += grow(one, here, vectors)
-            with patch.object(upkeep, "keep_background", lambda *_: None):
+            with patch.object(upkeep, "is_behind", lambda *_: False):
                 walls["without"] += grow(other, here, vectors)
     ends = max(1, min(10, scenes // 2))
     print(f"adding scenes of {SCENE_CHIPS} chips, {dim} numbers each, median ms\n")
     print(f"| | first {ends} | last {ends} of {scenes} | last to first |\n|---|---|---|---|")
-    for side, taken in (*walls.items(), ("of which background", keeping.walls)):
+    for side, taken in (*walls.items(), ("the background, when written", keeping.walls)):
         first, last = statistics.median(taken[:ends]), statistics.median(taken[-ends:])
         print(f"| {side} | {1000 * first:.0f} | {1000 * last:.0f} | {last / first:.2f} |")
+    print(f"\nwritten {len(keeping.walls)} times\n")
 
 
-def change(path: Path) -> None:
-    """Make the background from nothing, then remove scenes."""
+def change(path: Path, small: int) -> None:
+    """Make the background from nothing, add small scenes, remove large ones."""
     (path / "background.npy").unlink()
     keeping = Clock(upkeep.keep_background)
     with patch.object(upkeep, "keep_background", keeping):
         with IndexStore.open(path, writable=True) as store:
             chips = store.info().chip_count
-            print(f"\nmade from nothing for {chips} chips: {1000 * keeping.walls.pop():.0f} ms")
+            print(f"made from nothing for {chips} chips: {1000 * keeping.walls.pop():.0f} ms")
             uris = [scene.uri for scene in store.scenes()][:_REMOVED]
-            walls = [seconds(lambda uri=uri: store.remove(uri)) for uri in uris]
-    whole, part = statistics.median(walls), statistics.median(keeping.walls)
-    print(f"removing a scene: {1000 * whole:.0f} ms, of which background {1000 * part:.0f} ms")
+            print(f"adding {small} scenes of {_SMALL_CHIPS} chips: {add_small(store, small)}")
+            keeping.walls.clear()
+            whole = statistics.mean(seconds(lambda uri=uri: store.remove(uri)) for uri in uris)
+    part = sum(keeping.walls) / len(uris)
+    print(f"removing a scene: mean {1000 * whole:.0f} ms, {1000 * part:.0f} of them for it")
+
+
+def add_small(store: IndexStore, count: int) -> str:
+    """Add small scenes, every other one with the background left as it is."""
+    walls: dict[str, list[float]] = {"with": [], "without": []}
+    for number in range(count):
+        side = list(walls)[number % 2]
+        scene = make_scene(f"small-{number}")
+        judging = upkeep.is_behind if side == "with" else lambda *_: False
+        with patch.object(upkeep, "is_behind", judging):
+            walls[side].append(seconds(lambda s=scene: add_random(store, s, _SMALL_CHIPS)))
+    return ", ".join(f"{side} {1000 * statistics.mean(w):.1f} ms" for side, w in walls.items())
 
 
 def read(file: Path, dim: int, repeats: int) -> None:

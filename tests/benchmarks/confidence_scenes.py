@@ -7,9 +7,9 @@ its pictures were not there.
 
 from __future__ import annotations
 
-import hashlib
+import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +233,72 @@ def _pixels(values: npt.NDArray) -> npt.NDArray[np.uint8]:
     return np.clip(np.broadcast_to(values, shape), 0, 255).astype(np.uint8)
 
 
-def digest(*parts: object) -> str:
-    """A short name for what was asked, for files that keep it."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:12]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """All that is asked of one split.
+
+    Attributes:
+        labels: The classes.
+        laid: Laid scenes, at their own pixel size.
+        other_sizes: Laid scenes of other pictures at other pixel sizes, to be mixed in.
+        real: Vectors of real scenes' chips, by their key in `SHOWN`.
+        nothing: Vectors of chips that show nothing.
+    """
+
+    labels: tuple[str, ...]
+    laid: tuple[LaidChips, ...]
+    other_sizes: tuple[LaidChips, ...]
+    real: dict[str, np.ndarray]
+    nothing: np.ndarray
+
+
+def make_ground(
+    encoder: Encoder,
+    images: Sequence[CaptionedImage],
+    scenes: Path | None,
+    split: str,
+    folder: Path,
+    *,
+    seeds: int,
+    each: int = 10,
+    kept: int = 5,
+) -> Ground:
+    """Lay and embed what is not yet in the folder.
+
+    Args:
+        encoder: What embeds.
+        images: Of the split.
+        scenes: Folder of real scenes; None mixes none in.
+        split: Its name: "train" or "val".
+        folder: Where vectors are kept, made where there is none.
+        seeds: Laid scenes.
+        each: Pictures of a class in each.
+        kept: Of these, how many are there where only some are.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    labels = tuple(sorted({one.label for one in images} - {""}))
+    base = 0 if split == "train" else 100
+
+    def laid(seed: int, factor: float) -> LaidChips:
+        file = folder / f"{split}_{seed}_{factor:g}.npz"
+        if not file.exists():
+            with tempfile.TemporaryDirectory() as scratch:
+                made = lay_and_embed(
+                    encoder, images, labels, Path(scratch), each=each, kept=kept,
+                    seed=base + seed, factor=factor,
+                )  # fmt: skip
+            np.savez(file, **{one.name: getattr(made, one.name) for one in fields(made)})
+        with np.load(file) as held:
+            return LaidChips(**{name: held[name] for name in held.files})
+
+    file = folder / f"{split}_real.npz"
+    if scenes is not None and not file.exists():
+        with tempfile.TemporaryDirectory() as scratch:
+            np.savez(file, **embed_real(encoder, scenes, split, Path(scratch)))
+    return Ground(
+        labels=labels,
+        laid=tuple(laid(seed, 1.0) for seed in range(seeds)),
+        other_sizes=(laid(5, 0.5), laid(6, 2.0)),
+        real={} if scenes is None else dict(np.load(file)),
+        nothing=embed_nothing(encoder, seed=base),
+    )

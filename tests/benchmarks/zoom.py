@@ -87,9 +87,10 @@ def main() -> None:
     print_machine()
     print(HEAD, flush=True)
     drawn = []
-    for name, draw in (("among their like", draw_scene), ("alone", draw_small_things)):
-        drawn += measure_drawn(name, draw, asked.seeds, k=asked.k)
-    print_row(joined("drawn, all", drawn))
+    if asked.seeds:
+        for name, draw in (("among their like", draw_scene), ("alone", draw_small_things)):
+            drawn += measure_drawn(name, draw, asked.seeds, k=asked.k)
+        print_row(joined("drawn, all", drawn))
     if asked.captions is not None:
         rows = measure_pictures(asked.captions / "rsicd", k=asked.k // 2)
         print_row(joined("RSICD val, 400 px chips of 130 px pictures", rows))

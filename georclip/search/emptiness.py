@@ -1,0 +1,135 @@
+"""Chips that show nothing, told by their vectors: clouds, haze, blank and black frames, noise.
+
+A chip shows nothing where its vector lies among those of drawn pictures of nothing (the index's
+reference "nothing", see `georclip.encoders.empty_pictures`): as near to one of them, or to the arc
+between two of one kind, as these pictures lie to each other. How near that is depends on the
+encoder, and so does what else it puts there, such as deserts beside clouds; both are looked at:
+
+- `least` is the cosine that all but `_BACKGROUND_SHARE` of the index's own chips stay below,
+- but no more than what `_STRICTEST` of the drawn pictures reach when each is judged by the others,
+  so that an index half of clouds does not take them for ground,
+- and no less than what `_LAXEST` of them reach.
+
+numpy only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Vectors = npt.NDArray[np.float32]
+
+_BACKGROUND_SHARE = 0.005
+_STRICTEST, _LAXEST = 0.25, 0.97
+"""Shares of the drawn pictures that are recognised at the strictest and the laxest limit."""
+_LOOKED_AT = 1_024
+"""Of the background: enough for a share of a two hundredth."""
+_PARALLEL = 1e-6
+
+_ASKED = re.compile(
+    r"\b(cloud(s|y)?|overcast|haz[ey]|fog(gy)?|mist(y)?|smok[ey]|snow(s|y|ed)?|icy?|glaciers?"
+    r"|blank|nothing|no ?data|noise)\b",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Emptiness:
+    """What chips that show nothing look like to one encoder, in one index.
+
+    Attributes:
+        vectors: float32, (n, dim), unit length: of the drawn pictures.
+        kinds: int64, (n,): equal numbers for pictures of one kind.
+        cosines: float32, (n, n): between them.
+        least: From this likeness on a chip shows nothing.
+    """
+
+    vectors: Vectors
+    kinds: npt.NDArray[np.int64]
+    cosines: npt.NDArray[np.float32]
+    least: float
+
+    def likeness(self, vectors: Vectors) -> npt.NDArray[np.float32]:
+        """How like nothing chips look.
+
+        Args:
+            vectors: float32, (c, dim), unit length.
+
+        Returns:
+            float32, (c,): the cosine with the nearest point of the arcs that join the nearest
+            drawn picture with the others of its kind.
+        """
+        return _likeness(vectors @ self.vectors.T, self.kinds, self.cosines)
+
+    def shows_nothing(self, vectors: Vectors) -> npt.NDArray[np.bool_]:
+        """Say of chips, or of a picture that is asked with, whether they show nothing.
+
+        Args:
+            vectors: float32, (c, dim), unit length.
+
+        Returns:
+            bool, (c,).
+        """
+        return np.asarray(self.likeness(vectors) >= self.least)
+
+
+def learn_emptiness(
+    labels: Sequence[str], vectors: Vectors, background: Vectors | None
+) -> Emptiness:
+    """Learn from drawn pictures, and from the index's own chips, what shows nothing.
+
+    Args:
+        labels: The kind of each picture, (n,).
+        vectors: float32, (n, dim), unit length, n at least 1: by the index's encoder.
+        background: float32, (b, dim), unit length: chips of the index, in any random order, of
+            which the first are looked at; None where there are none.
+    """
+    names = sorted(set(labels))
+    kinds = np.array([names.index(label) for label in labels], dtype=np.int64)
+    cosines = vectors @ vectors.T
+    among = cosines.copy()
+    np.fill_diagonal(among, -1.0)  # each is judged by the others
+    own = _likeness(among, kinds, cosines)
+    laxest, strictest = np.quantile(own, (1 - _LAXEST, 1 - _STRICTEST))
+    least = laxest
+    if background is not None and len(background):
+        usual = _likeness(background[:_LOOKED_AT] @ vectors.T, kinds, cosines)
+        least = np.clip(np.quantile(usual, 1 - _BACKGROUND_SHARE), laxest, strictest)
+    return Emptiness(vectors=vectors, kinds=kinds, cosines=cosines, least=float(least))
+
+
+def asks_for_nothing(text: str) -> bool:
+    """Say whether a sentence asks for what looks like nothing: clouds, haze, smoke, snow or ice.
+
+    An encoder does not know it: "calm water" is nearer to a blank picture than "clouds" is.
+    """
+    return _ASKED.search(text) is not None
+
+
+def _likeness(
+    near: npt.NDArray[np.float32], kinds: npt.NDArray[np.int64], cosines: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Cosines with the nearest points of arcs, from those with the arcs' ends.
+
+    In the plane of unit vectors a and b with cosine g, what has cosines s and t with them has a
+    projection of length sqrt((s^2 + t^2 - 2 s t g) / (1 - g^2)); its direction lies between a and
+    b where s > g t and t > g s.
+
+    Args:
+        near: float32, (c, n): cosines of chips with pictures; -1 keeps one out.
+        kinds: int64, (n,).
+        cosines: float32, (n, n), between pictures.
+    """
+    nearest = near.argmax(axis=1)
+    s = near[np.arange(len(near)), nearest][:, None]
+    g = cosines[nearest]
+    between = (kinds[nearest][:, None] == kinds) & (near > g * s) & (s > g * near)
+    between &= 1.0 - g * g > _PARALLEL
+    square = (s * s + near * near - 2 * s * near * g) / np.where(between, 1.0 - g * g, 1.0)
+    arcs = np.sqrt(np.where(between, square, 0.0).max(axis=1))
+    return np.asarray(np.clip(np.maximum(arcs, s[:, 0]), -1.0, 1.0), dtype=np.float32)
