@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from georclip.search import neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
+from georclip.search.scale_shift import ScaleShift
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from georclip.encoders.base import Encoder
+    from georclip.index.background import Background
+    from georclip.index.references import Reference
     from georclip.index.store import IndexStore
     from georclip.search.question import Part, Question
 
     Vectors = npt.NDArray[np.float32]
     Confidences = npt.NDArray[np.float64]
+
+
+_LEAST_SHIFTED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +34,19 @@ class Judge:
 
     Attributes:
         calibration: What confidences come from; None where the index cannot say.
+        scale_shift: What makes scores of several scales comparable; None where there is one.
     """
 
     calibration: Calibration | None
+    scale_shift: ScaleShift | None
 
     @classmethod
     def of(cls, store: IndexStore) -> Judge:
         """Take what an index keeps for that purpose, as far as it is there."""
         background = store.background()
         if background is None:
-            return cls(calibration=None)
-        prompts = store.reference(neutral.NAME)
-        vectors = None if prompts is None else prompts.vectors
-        return cls(calibration=Calibration.of(background.vectors, vectors))
+            return cls(calibration=None, scale_shift=None)
+        return _learn(background, store.reference(neutral.NAME))
 
     @property
     def knows(self) -> bool:
@@ -58,6 +65,8 @@ class Judge:
 
     def pool_size(self, chips: int) -> int:
         """Best chips of a question to have at hand where so many are to be judged."""
+        if self.scale_shift is not None:
+            chips = max(_LEAST_SHIFTED, chips)  # worse cosines may rank higher
         return chips if self.calibration is None else block_of(chips)
 
     def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
@@ -107,6 +116,15 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
     labels, vectors = neutral.embed_neutral(encoder)
     if labels:
         store.keep_reference(neutral.NAME, labels, vectors, made_from=made_from)
+
+
+@lru_cache(maxsize=1)  # a store hands out the same sets as long as they stay: asked once a question
+def _learn(background: Background, prompts: Reference | None) -> Judge:
+    vectors = None if prompts is None else prompts.vectors
+    return Judge(
+        calibration=Calibration.of(background.vectors, vectors),
+        scale_shift=ScaleShift.of(background.vectors, background.scales),
+    )
 
 
 def _of_part(calibration: Calibration, part: Part, vectors: Vectors) -> Confidences | None:

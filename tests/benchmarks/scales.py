@@ -94,12 +94,13 @@ def main() -> None:
     parser.add_argument("captions", type=Path)
     parser.add_argument("--folder", type=Path, default=Path("runs/scales"))
     parser.add_argument("--layouts", nargs="+", default=list(SETS), choices=list(SETS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="of train layouts")
     asked = parser.parse_args()
     encoder = load_encoder("starter")
     print_machine()
     folder = asked.captions / "rsicd"
     every = read_captions([folder / "dataset_rsicd.json"], [folder / "images"])
-    for split, seeds in (("train", (0, 1)), ("val", (0,))):
+    for split, seeds in (("train", asked.seeds), ("val", (0,))):
         images = [one for one in every if one.split == split]
         for layout in asked.layouts:
             scenes = [
