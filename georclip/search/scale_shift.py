@@ -5,7 +5,8 @@ scores high or low; what is large shows a mixture. Ranked by raw cosines, the sc
 chips fills the first ranks with its best luck. So the scores of every scale are moved half of the
 way to where a high quantile of them, over the index's background, is the same for all scales.
 Quantile and share are those of the rule that on scenes laid of training pictures was never worse
-than the cosine and on average gained most; it holds on held-out ones (`tests/benchmarks/scales.py`).
+than the cosine and on average gained most; it does so on held-out ones, too
+(`tests/benchmarks/scales.py`).
 """
 
 from __future__ import annotations
