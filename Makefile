@@ -57,6 +57,9 @@ bench: $(DEV)/.installed  ## measure start-up, memory, reading, indexing, search
 	$(DEV)/bin/python -m tests.benchmarks.in_scene $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.confidence $(CAPTIONS) --scenes $(SCENES)
 	$(DEV)/bin/python -m tests.benchmarks.questions $(CAPTIONS)
+	$(DEV)/bin/python -m tests.benchmarks.objects $(CAPTIONS)
+	$(DEV)/bin/python -m tests.benchmarks.object_cost
+	$(DEV)/bin/python -m tests.benchmarks.scales $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.zoom --captions $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.collapse $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.towers $(CAPTIONS)

@@ -42,7 +42,7 @@ def test_joining_leaves_no_duplicates_and_objects_are_counted_both_ways(
     for row in table[:2]:
         assert int(row[4].split()[0]) > 0
         assert int(row[5].split()[0]) == 0
-        assert all(0.5 < float(share) <= 1.0 for share in row[6:8])
+        assert all(0.0 < float(share) <= 1.0 for share in row[6:8])
     assert all(one.objects == 6 for row in rows for one in row.by_class)
 
 

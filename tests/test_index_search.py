@@ -108,6 +108,7 @@ def test_outlines_say_what_fetching_says(world):
     found = world.fetch(rows)
     assert len(outlines) == len(found) > 3
     assert list(outlines.chip_ids) == [chip.chip_id for chip, _ in found]
+    assert list(outlines.scales) == [chip.scale for chip, _ in found]
     assert list(outlines.footprints) == [chip.footprint for chip, _ in found]
     numbers = {one.scene.scene_id: one.number for one in world.indexed_scenes()}
     assert list(outlines.scenes) == [numbers[scene.scene_id] for _, scene in found]

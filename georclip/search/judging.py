@@ -14,6 +14,7 @@ import numpy as np
 from georclip.search import neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
 from georclip.search.emptiness import Emptiness, asks_for_nothing, learn_emptiness
+from georclip.search.scale_shift import ScaleShift
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 NOTHING = "nothing"
 """Of the reference that an index keeps of pictures that show nothing."""
+_LEAST_SHIFTED = 100
+"""Chips to have at hand at least where scales are made comparable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,10 +40,12 @@ class Judge:
     Attributes:
         calibration: What confidences come from; None where the index cannot say.
         emptiness: How chips that show nothing are told; None likewise.
+        scale_shift: What makes scores of several scales comparable; None where there is one.
     """
 
     calibration: Calibration | None
     emptiness: Emptiness | None
+    scale_shift: ScaleShift | None
 
     @property
     def knows(self) -> bool:
@@ -59,6 +64,8 @@ class Judge:
 
     def pool_size(self, chips: int) -> int:
         """Best chips of a question to have at hand where so many are to be judged."""
+        if self.scale_shift is not None:
+            chips = max(_LEAST_SHIFTED, chips)  # worse cosines may rank higher
         return chips if self.calibration is None else block_of(chips)
 
     def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
@@ -105,7 +112,7 @@ class Judges:
 
     def __init__(self) -> None:
         self._made_from: tuple[object, ...] = ()
-        self._judge = Judge(calibration=None, emptiness=None)
+        self._judge = Judge(calibration=None, emptiness=None, scale_shift=None)
 
     def of(self, store: IndexStore) -> Judge:
         """Take what an index keeps to be judged by, as far as it is there."""
@@ -115,13 +122,15 @@ class Judges:
         if self._made_from and all(map(is_, made_from, self._made_from)):
             return self._judge
         chips = None if background is None else background.vectors
-        calibration = emptiness = None
+        calibration = emptiness = scale_shift = None
+        if background is not None:
+            scale_shift = ScaleShift.of(background.vectors, background.scales)
         if chips is not None:
             calibration = Calibration.of(chips, None if prompts is None else prompts.vectors)
         if pictures is not None:
             emptiness = learn_emptiness(pictures.labels, pictures.vectors, chips)
         self._made_from = made_from
-        self._judge = Judge(calibration=calibration, emptiness=emptiness)
+        self._judge = Judge(calibration=calibration, emptiness=emptiness, scale_shift=scale_shift)
         return self._judge
 
 

@@ -26,6 +26,7 @@ import numpy.typing as npt
 from georclip.index.store import IndexStore
 from georclip.search import neutral
 from georclip.search.engine import search, search_many
+from georclip.search.judging import Judges
 from georclip.values import EncoderSpec, Grouping, Query, SearchResult, Term
 from tests.benchmarks.machine import print_machine
 from tests.benchmarks.made_index import SCENE_CHIPS, create, grow
@@ -119,6 +120,7 @@ def print_alone(store: IndexStore, encoder: Numbered, repeats: int) -> None:
         "| chips of the first k objects |"
     )
     print("|---" * 7 + "|")
+    judges = Judges()
     for k in KS:
         walls: dict[str, list[float]] = {"plain": [], "none": [], "object": []}
         joined = []
@@ -127,7 +129,9 @@ def print_alone(store: IndexStore, encoder: Numbered, repeats: int) -> None:
                 now = {"plain": timed(partial(plainly, store, encoder.vectors[number], k))[0]}
                 for grouping in GROUPINGS:
                     query = asking(number, k, grouping)
-                    now[grouping], result = timed(partial(search, store, encoder, query))
+                    now[grouping], result = timed(
+                        partial(search, store, encoder, query, judges=judges)
+                    )
             for side, wall_ms in now.items():
                 walls[side].append(wall_ms)
             joined.append(chips_joined(result))
@@ -151,10 +155,11 @@ def print_together(store: IndexStore, encoder: Numbered, count: int) -> None:
     print(f"\n{count} questions together, k = 10, s\n")
     print("| overlaps kept | one hit per object | ratio |\n|---|---|---|")
     walls: dict[Grouping, list[float]] = {"none": [], "object": []}
+    judges = Judges()
     for _ in range(2):
         for grouping, found in walls.items():
             queries = [asking(number, 10, grouping) for number in range(count)]
-            wall_ms, _ = timed(partial(search_many, store, encoder, queries))
+            wall_ms, _ = timed(partial(search_many, store, encoder, queries, judges=judges))
             found.append(wall_ms / 1000)
     before, after = min(walls["none"]), min(walls["object"])
     print(f"| {before:.2f} | {after:.2f} | {after / before:.2f} |", flush=True)
