@@ -5,10 +5,10 @@ reference "nothing", see `georclip.encoders.empty_pictures`): as near to one of 
 between two of one kind, as these pictures lie to each other. How near that is depends on the
 encoder, and so does what else it puts there, such as deserts beside clouds; both are looked at:
 
-- `least` is the cosine that all but `_BACKGROUND_SHARE` of the index's own chips stay below,
-- but no more than what `_STRICTEST` of the drawn pictures reach when each is judged by the others,
-  so that an index half of clouds does not take them for ground,
-- and no less than what `_LAXEST` of them reach.
+- a chip has to be as like the drawn pictures as `_LAXEST` of these are like the others;
+- where that takes in more than `_BACKGROUND_SHARE` of the index's own chips, the limit is raised
+  until it does not, but never above what `_STRICTEST` of the drawn pictures reach: an index half
+  of clouds is not to take them for ground.
 
 numpy only.
 """
@@ -24,17 +24,20 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 
-_BACKGROUND_SHARE = 0.005
-_STRICTEST, _LAXEST = 0.25, 0.97
+_BACKGROUND_SHARE = 0.25
+_STRICTEST, _LAXEST = 0.5, 0.97
 """Shares of the drawn pictures that are recognised at the strictest and the laxest limit."""
-_LOOKED_AT = 1_024
-"""Of the background: enough for a share of a two hundredth."""
+_LOOKED_AT = 512
+"""Of the background."""
 _PARALLEL = 1e-6
 
-_ASKED = re.compile(
-    r"\b(cloud(s|y)?|overcast|haz[ey]|fog(gy)?|mist(y)?|smok[ey]|snow(s|y|ed)?|icy?|glaciers?"
-    r"|blank|nothing|no ?data|noise)\b",
+_LOOKS_SO = re.compile(
+    r"\b(cloud(s|y)?|overcast|haz[ey]|fog(gy)?|mist(y)?|smok[ey]|snow(s|y|ed)?|ice|icy|glaciers?"
+    r"|blank|nothing|no ?data|noise|noisy|gradient)\b",
     re.IGNORECASE,
+)
+_ONLY_A_COLOUR = re.compile(
+    r"\W*((an?|the|all|area|picture|image|chip|of|is|white|black|gr[ae]y)\b\W*)+", re.IGNORECASE
 )
 
 
@@ -104,11 +107,12 @@ def learn_emptiness(
 
 
 def asks_for_nothing(text: str) -> bool:
-    """Say whether a sentence asks for what looks like nothing: clouds, haze, smoke, snow or ice.
+    """Say whether a sentence asks for what looks like nothing: clouds, haze, smoke, snow or ice,
+    or white, black or grey and nothing else.
 
     An encoder does not know it: "calm water" is nearer to a blank picture than "clouds" is.
     """
-    return _ASKED.search(text) is not None
+    return bool(_LOOKS_SO.search(text) or _ONLY_A_COLOUR.fullmatch(text))
 
 
 def _likeness(
@@ -131,5 +135,5 @@ def _likeness(
     between = (kinds[nearest][:, None] == kinds) & (near > g * s) & (s > g * near)
     between &= 1.0 - g * g > _PARALLEL
     square = (s * s + near * near - 2 * s * near * g) / np.where(between, 1.0 - g * g, 1.0)
-    arcs = np.sqrt(np.where(between, square, 0.0).max(axis=1))
+    arcs = np.where(between, np.sqrt(np.maximum(square, 0.0)), -1.0).max(axis=1)
     return np.asarray(np.clip(np.maximum(arcs, s[:, 0]), -1.0, 1.0), dtype=np.float32)
