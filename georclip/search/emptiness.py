@@ -107,8 +107,9 @@ def learn_emptiness(
 
 
 def asks_for_nothing(text: str) -> bool:
-    """Say whether a sentence asks for what looks like nothing: clouds, haze, smoke, snow or ice,
-    or white, black or grey and nothing else.
+    """Say whether a sentence asks for what looks like nothing.
+
+    That is clouds, haze, smoke, snow or ice; or white, black or grey and nothing else.
 
     An encoder does not know it: "calm water" is nearer to a blank picture than "clouds" is.
     """

@@ -180,8 +180,8 @@ def measure(
     lost = (scores >= tenth[:, None]) & empty & ~exempt[:, None]
     others = int((~exempt).sum())
     print(
-        f"\n{others} questions ({exempt.sum()} more ask for what looks like nothing and are answered "
-        f"as they were); likeness from {emptiness.least:.3f} on; of {FIRST * others} first answers "
+        f"\n{others} questions ({exempt.sum()} more ask for what looks like nothing and are "
+        f"answered as they were); likeness from {emptiness.least:.3f} on; of {FIRST * others} first answers "
         f"of the ground {int(lost.sum())} are put last"
     )
     print_costs(emptiness, chips)
