@@ -57,10 +57,14 @@ bench: $(DEV)/.installed  ## measure start-up, memory, reading, indexing, search
 	$(DEV)/bin/python -m tests.benchmarks.in_scene $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.confidence $(CAPTIONS) --scenes $(SCENES)
 	$(DEV)/bin/python -m tests.benchmarks.questions $(CAPTIONS)
+	$(DEV)/bin/python -m tests.benchmarks.objects $(CAPTIONS)
+	$(DEV)/bin/python -m tests.benchmarks.object_cost
+	$(DEV)/bin/python -m tests.benchmarks.scales $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.zoom --captions $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.collapse $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.towers $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.real_scenes $(SCENES)
+	$(DEV)/bin/python -m tests.benchmarks.changes $(CAPTIONS) --scenes $(SCENES)
 
 train-starter: $(DEV)/.installed  ## train the model in the box again from CAPTIONS=DIR (SEED=0; an hour; resumes, or replaces)
 	mkdir -p $(STARTER_RUN)

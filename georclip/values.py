@@ -258,7 +258,8 @@ class Hit:
     Attributes:
         rank: From 1.
         score: Cosine with the stored vector, in [-1, 1].
-        rank_score: What rank sorts by; the score for a single text.
+        rank_score: What rank sorts by: the score, made comparable between scales where the index
+            has several.
         confidence: In [0, 1], comparable between questions; None until the index has a background.
         chip: The place.
         scene: The scene it was cut from.

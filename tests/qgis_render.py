@@ -118,7 +118,8 @@ def about_vector(layer: QgsVectorLayer) -> dict:
     text = settings.format() if settings else None  # held, or what it holds is gone
     buffer = text.buffer() if text else None
     counts = [0] * len(renderer.ranges()) if graduated else []
-    scores = [f["score"] for f in layer.getFeatures()] if graduated else []
+    graded = renderer.classAttribute() if graduated else ""
+    scores = [f[graded] for f in layer.getFeatures()] if graduated else []
     for score in scores:
         for number, found in enumerate(renderer.ranges()):
             counts[number] += found.lowerValue() <= score <= found.upperValue()

@@ -12,7 +12,8 @@ from rasterio.transform import from_origin
 import georclip
 from georclip.encoders.empty_pictures import draw_empty_pictures
 from georclip.search.emptiness import asks_for_nothing, learn_emptiness
-from georclip.search.empty_reference import NAME, emptiness_of, keep_nothing
+from georclip.search.empty_reference import NAME, keep_nothing
+from georclip.search.judging import Judges
 from georclip.testing import FakeEncoder, draw_scene
 from tests.benchmarks import nothing_shown
 from tests.benchmarks.nothing_pictures import draw_kinds
@@ -172,7 +173,8 @@ def test_the_reference_is_made_once(asked, monkeypatch) -> None:
     kept = store.reference(NAME)
     assert kept is not None
     assert set(kept.labels) == {"blank", "cloud", "haze", "noise", "gradient"}
-    assert emptiness_of(store) is emptiness_of(store)
+    judges = Judges()
+    assert judges.of(store) is judges.of(store)
     calls = []
 
     def counted(pixels):

@@ -33,8 +33,8 @@ def loaded_by(*arguments):
 
 @pytest.mark.parametrize(
     "command",
-    ["index", "search", "heatmap", "export", "info", "list", "remove", "relocate", "verify",
-     "compact", "models", "train", "evaluate"],
+    ["index", "search", "feedback", "heatmap", "changes", "export", "info", "list", "remove",
+     "relocate", "verify", "compact", "models", "train", "evaluate"],
 )  # fmt: skip
 def test_every_command_has_help_with_an_example_and_loads_nothing_heavy(command):
     modules, done = loaded_by(command, "--help")

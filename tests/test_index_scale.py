@@ -79,6 +79,29 @@ def test_lists_find_what_a_scan_finds_and_scores_are_exact(
     assert all(len(answer) == 10 for answer in few)
 
 
+def test_rows_behind_the_sure_ones_come_of_the_same_candidates(
+    large: IndexStore, monkeypatch: pytest.MonkeyPatch
+):
+    queries = clustered(np.random.default_rng(7), 60)
+    asked = []
+    candidates = vectors_module.InvertedFile.candidates
+
+    def counted(self, query, positions, k):
+        asked.append(k)
+        return candidates(self, query, positions, k)
+
+    monkeypatch.setattr(vectors_module.InvertedFile, "candidates", counted)
+    more = [large.top(query, None, 40, sure=10) for query in queries]
+    assert set(asked) == {10}
+    exact = [large.top(query, None, 40, exact=True) for query in queries]
+    assert [one[:10] for one in more] == [large.top(query, None, 10) for query in queries]
+    assert all(len(one) == 40 for one in more)
+    assert np.mean([len(set(a) & set(b)) for a, b in zip(exact, more, strict=True)]) >= 38
+    asked.clear()
+    large.top(queries[0], None, 200, sure=10)
+    assert set(asked) == {29}  # a seventh, however few are to be sure
+
+
 def test_probing_widens_until_a_filter_is_satisfied(
     large: IndexStore, monkeypatch: pytest.MonkeyPatch
 ):

@@ -9,6 +9,7 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from georclip.errors import GeorclipError
 from georclip.geometry import bbox_polygon, passes_aoi
 from georclip.index import vectors as vectors_module
 from georclip.index.scores import coarse_error, exact_scores, unit_fp16, unit_fp32
@@ -99,6 +100,24 @@ def test_best_of_a_selection_against_brute_force(tied, monkeypatch, share: float
         for (_, score), chip_id in zip(ranked, ids_of(store, ranked), strict=True)
     ]
     assert [chip_id for _, chip_id in sorted(found)] == expected
+
+
+def test_outlines_say_what_fetching_says(world):
+    rows = world.select().rows[::-3]
+    outlines = world.outlines(rows)
+    found = world.fetch(rows)
+    assert len(outlines) == len(found) > 3
+    assert list(outlines.chip_ids) == [chip.chip_id for chip, _ in found]
+    assert list(outlines.scales) == [chip.scale for chip, _ in found]
+    assert list(outlines.footprints) == [chip.footprint for chip, _ in found]
+    numbers = {one.scene.scene_id: one.number for one in world.indexed_scenes()}
+    assert list(outlines.scenes) == [numbers[scene.scene_id] for _, scene in found]
+    times = [scene.acquired and scene.acquired.isoformat() for _, scene in found]
+    assert list(outlines.acquired) == times
+    assert len({time is None for time in times}) == 2
+    assert len(world.outlines([])) == 0
+    with pytest.raises(GeorclipError, match="no longer"):
+        world.outlines([10**9])
 
 
 def test_rows_twice_count_once(tied):

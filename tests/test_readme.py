@@ -60,6 +60,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("readme")
     draw_scene(folder / "scene.tif", pixel_size_m=3)
     draw_captioned(folder, per_class=12, held_out=12)
+    draw_scene(folder / "later.tif", pixel_size_m=3, seed=1)
     (folder / "scenes").mkdir()
     draw_scene(folder / "scenes" / "one.tif", pixel_size_m=6)
     draw_scene(folder / "scenes" / "two.tif", pixel_size_m=6, seed=1)

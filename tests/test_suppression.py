@@ -217,8 +217,8 @@ def test_overlaps_are_kept_when_asked_for(store: IndexStore) -> None:
     assert not any(hit.members for hit in kept.hits)
     joined = search(store, FakeEncoder(), build_query("red", k=20))
     assert kept.hits[0].chip.chip_id == joined.hits[0].chip.chip_id
-    scores = [hit.score for hit in kept.hits]
-    assert scores == sorted(scores, reverse=True)
+    ranked_by = [hit.rank_score for hit in kept.hits]
+    assert ranked_by == sorted(ranked_by, reverse=True)
 
 
 def test_k_counts_objects_however_many_chips_each_has(store: IndexStore) -> None:
@@ -231,3 +231,31 @@ def test_k_counts_objects_however_many_chips_each_has(store: IndexStore) -> None
     ]
     chips = sum(1 + len(hit.members) for hit in everything.hits)
     assert chips == everything.rows_considered
+
+
+def test_an_index_of_one_scale_is_ranked_by_cosine(tmp_path: Path) -> None:
+    encoder = FakeEncoder()
+    scene = make_scene(crs="EPSG:32701", width=1600, height=1600)
+    chips = grid(scene, 1.0)
+    vectors = np.random.default_rng(0).random((len(chips), encoder.spec.dim), dtype=np.float32)
+    with IndexStore.create(tmp_path / "i", encoder=encoder.spec, plan=ChipPlan()) as made:
+        with made.stage(scene, "plan") as staging:
+            staging.append(len(chips) - 1, chips, vectors)
+            staging.commit()
+        found = search(made, encoder, build_query("red", k=30, grouping="none"))
+    assert [hit.rank_score for hit in found.hits] == [hit.score for hit in found.hits]
+    scores = [hit.score for hit in found.hits]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_scales_are_ranked_by_what_their_scores_are_worth(store: IndexStore) -> None:
+    """Every chip of the index, both ways: the order within a scale stays, between scales not."""
+    every = search(store, FakeEncoder(), build_query("red", k=10_000, grouping="none")).hits
+    offsets = {}
+    for scale in (1.0, 2.0):
+        own = [hit for hit in every if hit.chip.scale == scale]
+        assert [hit.score for hit in own] == sorted([hit.score for hit in own], reverse=True)
+        moved = [hit.score - hit.rank_score for hit in own]
+        np.testing.assert_allclose(moved, moved[0], atol=1e-9)
+        offsets[scale] = moved[0]
+    assert abs(offsets[1.0] - offsets[2.0]) > 1e-3

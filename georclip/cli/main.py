@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from georclip import __version__
+from georclip.cli.changes import changes
 from georclip.cli.compact import compact
 from georclip.cli.evaluate import evaluate
 from georclip.cli.export import export
@@ -46,8 +47,8 @@ def cli(debug: bool) -> None:
 
 
 for _command in (
-    index, search, feedback, heatmap, export, info, list_scenes, remove, relocate, verify, compact,
-    models, train, evaluate,
+    index, search, feedback, heatmap, changes, export, info, list_scenes, remove, relocate, verify,
+    compact, models, train, evaluate,
 ):  # fmt: skip
     cli.add_command(_command)
 

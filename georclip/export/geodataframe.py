@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import geopandas
 import pandas as pd
 
-from georclip.export.records import HitRecord, Hits, Kind, as_hits, joined
+from georclip.export.records import Hits, Kind, Record, as_hits, joined
 from georclip.values import SearchResult
 
 _DTYPES: dict[Kind, str] = {
@@ -30,14 +31,19 @@ def to_geodataframe(result: SearchResult | Hits) -> geopandas.GeoDataFrame:
         EPSG:4326. `attrs["georclip"]` says where the hits come from.
     """
     hits = as_hits(result)
-    columns = {name: column(hits.records, name, kind) for name, kind in hits.columns.items()}
-    footprints = geopandas.GeoSeries([record.footprint for record in hits.records], crs="EPSG:4326")
-    frame = geopandas.GeoDataFrame(columns, geometry=footprints)
+    frame = frame_of(hits.records, hits.columns)
     frame.attrs["georclip"] = hits.provenance.members()
     return frame
 
 
-def column(records: tuple[HitRecord, ...], name: str, kind: Kind) -> pd.Series[Any]:
+def frame_of(records: Sequence[Record], columns: Mapping[str, Kind]) -> geopandas.GeoDataFrame:
+    """Put properties and footprints of records into a GeoDataFrame, a row each."""
+    found = {name: column(records, name, kind) for name, kind in columns.items()}
+    footprints = geopandas.GeoSeries([record.footprint for record in records], crs="EPSG:4326")
+    return geopandas.GeoDataFrame(found, geometry=footprints)
+
+
+def column(records: Sequence[Record], name: str, kind: Kind) -> pd.Series[Any]:
     """One property of all hits, of the same dtype whatever it holds."""
     values = [getattr(record, name) for record in records]
     if kind == "time":
@@ -50,7 +56,12 @@ def column(records: tuple[HitRecord, ...], name: str, kind: Kind) -> pd.Series[A
 
 def write_geoparquet(result: SearchResult | Hits, path: Path) -> None:
     """Write hits as GeoParquet 1.1 with a bbox covering, zstd-compressed."""
-    to_geodataframe(result).to_parquet(
+    write_frame(to_geodataframe(result), path)
+
+
+def write_frame(frame: geopandas.GeoDataFrame, path: Path) -> None:
+    """Write a GeoDataFrame as GeoParquet 1.1 with a bbox covering, zstd-compressed."""
+    frame.to_parquet(
         path,
         index=False,
         compression="zstd",

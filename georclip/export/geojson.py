@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ import shapely
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.polygon import orient
 
-from georclip.export.records import Hits, as_hits, properties
+from georclip.export.records import Hits, Property, as_hits, properties
 from georclip.geometry import geometry_bounds
 from georclip.values import SearchResult
 
@@ -23,6 +24,14 @@ DECIMALS = 7
 _RECORD_SEPARATOR = "\x1e"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feature:
+    """A feature as it is written, and its footprint, rounded as there."""
+
+    footprint: Polygon | MultiPolygon
+    text: str
+
+
 def dumps(result: SearchResult | Hits) -> str:
     """Write hits as a FeatureCollection, one feature a line.
 
@@ -30,19 +39,34 @@ def dumps(result: SearchResult | Hits) -> str:
     member: RFC 7946, 6.1). A collection without hits has no bbox.
     """
     hits = as_hits(result)
-    lines = ['{"type": "FeatureCollection",']
-    if hits.records:
-        rounded = [_rounded(record.footprint) for record in hits.records]
-        lines.append(f'"bbox": {_dump(_bbox(rounded))},')
-    lines.append(f'"georclip": {_dump(hits.provenance.members())},')
-    features = ",\n".join(map(_dump, _features(hits)))
-    lines.append(f'"features": [\n{features}\n]}}' if features else '"features": []}')
-    return "\n".join(lines) + "\n"
+    return collection(_features(hits), hits.provenance.members())
 
 
 def dumps_sequence(result: SearchResult | Hits) -> str:
     """Write hits as a GeoJSON text sequence: each feature between RS and a line feed."""
-    return "".join(f"{_RECORD_SEPARATOR}{_dump(one)}\n" for one in _features(as_hits(result)))
+    return sequence(_features(as_hits(result)))
+
+
+def collection(features: Iterable[Feature], members: Mapping[str, object]) -> str:
+    """Write a FeatureCollection, one feature a line.
+
+    Args:
+        features: As `feature` makes them.
+        members: The member "georclip".
+    """
+    written = list(features)
+    lines = ['{"type": "FeatureCollection",']
+    if written:
+        lines.append(f'"bbox": {_dump(_bbox([one.footprint for one in written]))},')
+    lines.append(f'"georclip": {_dump(members)},')
+    text = ",\n".join(one.text for one in written)
+    lines.append(f'"features": [\n{text}\n]}}' if text else '"features": []}')
+    return "\n".join(lines) + "\n"
+
+
+def sequence(features: Iterable[Feature]) -> str:
+    """Write a GeoJSON text sequence (RFC 8142)."""
+    return "".join(f"{_RECORD_SEPARATOR}{one.text}\n" for one in features)
 
 
 def feature_ids(hits: Hits) -> Iterator[str]:
@@ -64,17 +88,31 @@ def feature_ids(hits: Hits) -> Iterator[str]:
         yield name if times[name] == 1 else f"{name}-{times[name]}"
 
 
-def _features(hits: Hits) -> Iterator[dict[str, Any]]:
+def _features(hits: Hits) -> Iterator[Feature]:
     columns = tuple(hits.columns)
     for record, name in zip(hits.records, feature_ids(hits), strict=True):
-        footprint = _rounded(record.footprint)
-        yield {
-            "type": "Feature",
-            "id": name,
-            "bbox": _bbox([footprint]),
-            "geometry": _geometry(footprint),
-            "properties": properties(record, columns),
-        }
+        yield feature(name, record.footprint, properties(record, columns))
+
+
+def feature(
+    name: str, footprint: Polygon | MultiPolygon, properties: Mapping[str, Property]
+) -> Feature:
+    """Write one feature.
+
+    Args:
+        name: Its id, unique within its collection.
+        footprint: EPSG:4326, split at the date line.
+        properties: In their order.
+    """
+    rounded = _rounded(footprint)
+    members = {
+        "type": "Feature",
+        "id": name,
+        "bbox": _bbox([rounded]),
+        "geometry": _geometry(rounded),
+        "properties": properties,
+    }
+    return Feature(footprint=rounded, text=_dump(members))
 
 
 def _dump(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import georclip
 from georclip.export.asked import question_member
@@ -50,6 +50,15 @@ ABSENT = frozenset({"convincing", "members"})
 
 _DECIMALS = 7
 """Of scores and sizes in text formats: what float32 holds."""
+
+
+class Record(Protocol):
+    """What is written as one feature or row: its properties are attributes."""
+
+    @property
+    def footprint(self) -> Polygon | MultiPolygon:
+        """EPSG:4326, split at the date line."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,12 +241,12 @@ def _described(term: Term) -> str:
     return words if abs(term.weight) == 1 else f"{words}::{abs(term.weight):g}"
 
 
-def properties(record: HitRecord, columns: Iterable[str]) -> dict[str, Property]:
+def properties(record: Record, columns: Iterable[str]) -> dict[str, Property]:
     """The properties as JSON and CSV take them: times as text, floats rounded.
 
     Args:
-        record: A hit.
-        columns: What to write, as `Hits.columns` says.
+        record: A hit, say.
+        columns: Names of its attributes, as `Hits.columns` has them.
 
     Returns:
         Name to value, in that order.

@@ -42,7 +42,7 @@ def hits_qml(scores: Sequence[float], *, label: str) -> str:
     Returns:
         A QML document.
     """
-    return _document(renderer(scores), labeling(label))
+    return document(renderer(scores), labeling(label))
 
 
 def ramp_colour(score: float, scores: Sequence[float]) -> str:
@@ -73,7 +73,7 @@ def outline_qml(*, colour: str, width_mm: float) -> str:
     element = ET.Element("renderer-v2", {"type": "singleSymbol", "symbollevels": "0"})
     symbols = ET.SubElement(element, "symbols")
     symbols.append(_outline("0", colour, width_mm))
-    return _document(element)
+    return document(element)
 
 
 def to_text(element: ET.Element, doctype: str) -> str:
@@ -85,11 +85,30 @@ def to_text(element: ET.Element, doctype: str) -> str:
 
 def renderer(scores: Sequence[float]) -> ET.Element:
     """Graduate outlines by score in equal steps; the best hit is drawn last, on top."""
+    classes = _classes(scores)
+    first = len(RAMP) - len(classes)
+    return graduated("score", classes, RAMP[first:], _WIDTHS_MM[first:])
+
+
+def graduated(
+    attribute: str,
+    classes: Sequence[tuple[float, float, str]],
+    colours: Sequence[str],
+    widths_mm: Sequence[float],
+) -> ET.Element:
+    """Graduate outlines; those of a lower rank are drawn later, on top.
+
+    Args:
+        attribute: What is graduated.
+        classes: Lower bound, upper bound and label of each class, ascending.
+        colours: "#rrggbb" of each.
+        widths_mm: Of the line of each, on paper.
+    """
     element = ET.Element(
         "renderer-v2",
         {
             "type": "graduatedSymbol",
-            "attr": "score",
+            "attr": attribute,
             "graduatedMethod": "GraduatedColor",
             "symbollevels": "0",
             "enableorderby": "1",
@@ -98,12 +117,11 @@ def renderer(scores: Sequence[float]) -> ET.Element:
     )
     ranges = ET.SubElement(element, "ranges")
     symbols = ET.SubElement(element, "symbols")
-    classes = _classes(scores)
-    first = len(RAMP) - len(classes)
-    for number, (lower, upper, label) in enumerate(classes):
+    drawn = zip(classes, colours, widths_mm, strict=True)
+    for number, ((lower, upper, label), colour, width_mm) in enumerate(drawn):
         attributes = {"lower": repr(lower), "upper": repr(upper), "symbol": str(number)}
         ET.SubElement(ranges, "range", {**attributes, "label": label, "render": "true"})
-        symbols.append(_outline(str(number), RAMP[first + number], _WIDTHS_MM[first + number]))
+        symbols.append(_outline(str(number), colour, width_mm))
     order = ET.SubElement(element, "orderby")
     clause = ET.SubElement(order, "orderByClause", {"asc": "0", "nullsFirst": "0"})
     clause.text = '"rank"'
@@ -220,7 +238,8 @@ def _better_first() -> ET.Element:
     return element
 
 
-def _document(*parts: ET.Element) -> str:
+def document(*parts: ET.Element) -> str:
+    """A style of symbols, and of labels where there are some, as a QML document."""
     labelled = any(part.tag == "labeling" for part in parts)
     categories = "Symbology|Labeling" if labelled else "Symbology"
     element = ET.Element(

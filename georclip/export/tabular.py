@@ -6,6 +6,7 @@ import csv
 import io
 import math
 import unicodedata
+from collections.abc import Sequence
 from typing import Literal
 
 import shapely
@@ -14,6 +15,7 @@ from georclip.export.records import (
     HitRecord,
     Hits,
     Property,
+    Record,
     as_hits,
     format_time,
     joined,
@@ -29,7 +31,8 @@ _COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
     ("lon", ">"), ("lat", ">"), ("side m", ">"), ("acquired", "<"),
 )  # fmt: skip
 """Headings of a table; `_left_out` says which of them it goes without."""
-_WORDS = frozenset({"query", "scene"})
+WORDS = frozenset({"query", "scene", "scene from", "scene to"})
+"""Headings of columns that may be cut."""
 
 
 def dumps_csv(result: SearchResult | Hits) -> str:
@@ -38,12 +41,16 @@ def dumps_csv(result: SearchResult | Hits) -> str:
     Text that a spreadsheet would take for a formula is led by an apostrophe. Lines end as
     RFC 4180 has it.
     """
+    hits = as_hits(result)
+    return csv_of(hits.records, tuple(hits.columns))
+
+
+def csv_of(records: Sequence[Record], columns: Sequence[str]) -> str:
+    """Write some properties of records, and their footprints, as `dumps_csv` does."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    hits = as_hits(result)
-    columns = tuple(hits.columns)
     writer.writerow([*columns, "wkt"])
-    for record in hits.records:
+    for record in records:
         cells = [_cell(value) for value in properties(record, columns).values()]
         wkt = shapely.to_wkt(record.footprint, rounding_precision=7, trim=True)
         writer.writerow([*cells, wkt])
@@ -80,13 +87,25 @@ def dumps_table(result: SearchResult | Hits, *, width: int | None = None) -> str
     for record in hits.records:
         cells = zip(_COLUMNS, _row(record), strict=True)
         rows.append([cell for (heading, _), cell in cells if heading not in without])
+    return aligned(rows, [align for _, align in columns], width=width)
+
+
+def aligned(
+    rows: list[list[str]], aligns: Sequence[Literal["<", ">"]], *, width: int | None = None
+) -> str:
+    """Write rows of cells under each other.
+
+    Args:
+        rows: The first holds the headings.
+        aligns: Left or right, for each column.
+        width: Columns of the terminal: `WORDS` are cut to fit; None cuts nothing.
+    """
     if width is not None:
         _fit(rows, width)
     sides = [max(map(_cells, column)) for column in zip(*rows, strict=True)]
     lines = [
         "  ".join(
-            _padded(text, side, align)
-            for text, side, (_, align) in zip(row, sides, columns, strict=True)
+            _padded(text, side, align) for text, side, align in zip(row, sides, aligns, strict=True)
         ).rstrip()
         for row in rows
     ]
@@ -106,11 +125,11 @@ def _row(record: HitRecord) -> list[str]:
     side_m = math.sqrt(record.width * record.height) * record.gsd_m  # square on the ground
     acquired = format_time(record.acquired) or "-"
     return [
-        _printable(record.query or ""),
+        printable(record.query or ""),
         str(record.rank),
         f"{record.score:.3f}",
         "-" if record.confidence is None else f"{record.confidence:.2f}",
-        _printable(record.scene),
+        printable(record.scene),
         f"{lon:.5f}",
         f"{lat:.5f}",
         f"{side_m:.0f}",
@@ -121,7 +140,7 @@ def _row(record: HitRecord) -> list[str]:
 def _fit(rows: list[list[str]], width: int) -> None:
     """Cut the columns of words, so that a line fits into a terminal."""
     headings = rows[0]
-    words = [number for number, heading in enumerate(headings) if heading in _WORDS]
+    words = [number for number, heading in enumerate(headings) if heading in WORDS]
     sides = [max(_cells(row[number]) for row in rows) for number in range(len(headings))]
     others = sum(side for number, side in enumerate(sides) if number not in words)
     room = width - others - 2 * (len(headings) - 1)
@@ -133,11 +152,12 @@ def _fit(rows: list[list[str]], width: int) -> None:
         room -= min(sides[number], share)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """A text for a terminal: what is not printable is shown as "?"."""
     return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
-def centre(record: HitRecord) -> tuple[float, float]:
+def centre(record: Record) -> tuple[float, float]:
     """Middle of a footprint's bounds: lon, lat in degrees, also over the date line."""
     west, south, east, north = geometry_bounds(record.footprint)
     if west > east:

@@ -23,7 +23,7 @@ from georclip.index.sqlite_errors import MEND
 _SCHEMA = Path(__file__).with_name("schema.sql")
 _ROWS_PER_QUERY = 20_000
 
-_OUTLINE = "scene, chip_id, footprint"
+_OUTLINE = "scene, chip_id, scale, footprint"
 _SCENE_COLUMNS = (
     "number, scene_id, uri, plan_fingerprint, chip_count, digest, skipped, indexed_at, record"
 )
@@ -131,13 +131,14 @@ class Catalog(Database):
         """
         return [entry[0] for entry in self._of_rows("footprint", rows)]
 
-    def outlines(self, rows: npt.NDArray[np.int64]) -> list[tuple[int, str, bytes]]:
-        """Scene number, id and footprint (WKB) of the chips of rows, in their order.
+    def outlines(self, rows: npt.NDArray[np.int64]) -> list[tuple[int, str, float, bytes]]:
+        """Scene number, id, scale and footprint (WKB) of the chips of rows, in their order.
 
         Raises:
             GeorclipError: A row is no longer there.
         """
-        return [(entry[0], entry[1], entry[2]) for entry in self._of_rows(_OUTLINE, rows)]
+        found = self._of_rows(_OUTLINE, rows)
+        return [(scene, chip_id, scale, wkb) for scene, chip_id, scale, wkb in found]
 
     def chip_ids(self, rows: npt.NDArray[np.int64]) -> list[str]:
         """Ids of the chips of rows, in their order."""

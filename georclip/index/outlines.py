@@ -1,4 +1,4 @@
-"""Where chips lie and when they were taken: what joins chips of one object, and no more."""
+"""Where chips lie, how large and when: what ranks chips and joins those of one object, no more."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ class Outlines:
 
     Attributes:
         chip_ids: Of each chip.
+        scales: That each was cut at, float64, (n,).
         footprints: Polygons, (n,), EPSG:4326, split at the date line.
         scenes: Number of each chip's scene.
         acquired: When its scene was taken, as ISO 8601 in UTC, or None.
     """
 
     chip_ids: tuple[str, ...]
+    scales: npt.NDArray[np.float64]
     footprints: npt.NDArray[np.object_]
     scenes: tuple[int, ...]
     acquired: tuple[str | None, ...]
@@ -42,14 +44,18 @@ def read_outlines(catalog: Catalog, rows: npt.NDArray[np.int64]) -> Outlines:
     """
     with catalog.snapshot():
         entries = catalog.outlines(rows)
-        times = catalog.times({scene for scene, _, _ in entries})
+        times = catalog.times({entry[0] for entry in entries})
     try:
-        acquired = tuple(times[scene] for scene, _, _ in entries)
+        acquired = tuple(times[entry[0]] for entry in entries)
+        scales = np.array([entry[2] for entry in entries], dtype=np.float64)
     except KeyError as error:
         raise IndexCorruptError(f"the catalog has chips without a scene; {MEND}") from error
+    except (ValueError, TypeError) as error:
+        raise IndexCorruptError(f"the catalog holds a damaged chip; {MEND}") from error
     return Outlines(
-        chip_ids=tuple(chip_id for _, chip_id, _ in entries),
-        footprints=shapes_of([wkb for _, _, wkb in entries]),
-        scenes=tuple(scene for scene, _, _ in entries),
+        chip_ids=tuple(entry[1] for entry in entries),
+        scales=scales,
+        footprints=shapes_of([entry[3] for entry in entries]),
+        scenes=tuple(entry[0] for entry in entries),
         acquired=acquired,
     )

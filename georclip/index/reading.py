@@ -13,6 +13,7 @@ import numpy.typing as npt
 from georclip.errors import GeorclipError, IndexCorruptError, QueryError
 from georclip.index.batch import top_rows_of_many
 from georclip.index.catalog import Catalog
+from georclip.index.chiptable import shapes_of
 from georclip.index.contents import IndexContents
 from georclip.index.files import Layout, missing, saying_where
 from georclip.index.info import describe
@@ -187,6 +188,24 @@ class IndexReader(IndexContents):
             GeorclipError: A row is not in the index any more.
         """
         return read_outlines(self._catalog, np.asarray(rows, dtype=np.int64))
+
+    def footprints(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.object_]:
+        """Footprints of rows in their order, (n,): EPSG:4326, split at the date line.
+
+        Raises:
+            GeorclipError: A row is not in the index any more.
+        """
+        with self._catalog.snapshot():
+            return shapes_of(self._catalog.footprints(rows))
+
+    def scene_numbers(self, ascending: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Numbers of the scenes (`IndexedScene.number`) of ascending rows, int64, (n,)."""
+        with self._catalog.snapshot(), self._files_there():
+            parts = [
+                segment.columns.scenes[positions.rows()]
+                for segment, positions in self._view.split(RowRuns.of(ascending))
+            ]
+        return np.concatenate([np.empty(0, dtype=np.int64), *parts])
 
     def row_of(self, chip_id: str) -> int | None:
         """The row of a chip; None where the index does not hold it."""

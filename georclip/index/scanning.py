@@ -24,7 +24,7 @@ _LEAST_SCORED = 400
 """Candidates from lists that are scored exactly, over all segments, at least."""
 _SCORED_PER_HIT = 20
 """The same, for each of the k that are wanted."""
-_MOST_BEHIND = 5
+_MOST_BEHIND = 7
 """Rows wanted for each that is searched for: a segment names ten candidates for each of those."""
 _SHARED_ROWS = 16_384
 """Selections from this size on are worth a second core."""

@@ -17,6 +17,9 @@ from georclip.search.suppression import Object, acquisitions_of, group_ground, l
 from georclip.values import Hit, Query
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from georclip.index.outlines import Outlines
     from georclip.index.runs import RowRuns
     from georclip.index.store import IndexStore
     from georclip.search.question import Question
@@ -41,7 +44,8 @@ class Candidate:
     Attributes:
         row: In the index.
         score: Cosine with the question's direction.
-        rank_score: What rank sorts by: the score, unless the chip shows nothing.
+        rank_score: What rank sorts by: the score, made comparable between scales where the index
+            has several; less where the chip shows nothing.
         confidence: In [0, 1], or None.
         empty: Whether it shows nothing.
     """
@@ -107,8 +111,10 @@ def find_hits(
         asked = [questions[number] for number in short]
         pool = judge.pool_size(wider * pool_size(query))
         found = _best(store, asked, runs, pool, sure=wider * query.k, exact=exact)
-        ranked = [_rank(store, judge, *one) for one in zip(asked, found, strict=True)]
-        for number, picks in zip(short, _pick(store, ranked, query), strict=True):
+        needed = query.grouping != "none" or judge.scale_shift is not None
+        looked = _Looked.at(store, found) if needed else None
+        ranked = [_rank(store, judge, *one, looked) for one in zip(asked, found, strict=True)]
+        for number, picks in zip(short, _pick(ranked, looked, query), strict=True):
             picked[number] = picks
         short = [
             number
@@ -142,11 +148,18 @@ def _best(
     return store.top_many(np.stack(directions), runs, pool)
 
 
-def _rank(store: IndexStore, judge: Judge, question: Question, found: _Ranked) -> list[Candidate]:
+def _rank(
+    store: IndexStore, judge: Judge, question: Question, found: _Ranked, looked: _Looked | None
+) -> list[Candidate]:
     """Candidates in order of rank."""
     rows = [row for row, _ in found]
     confidences: list[float] | list[None] = [None] * len(rows)
     empty = [False] * len(rows)
+    rank_scores = [score for _, score in found]
+    if judge.scale_shift is not None and looked is not None:
+        scores = np.array(rank_scores, dtype=np.float64)
+        scales = looked.outlines.scales[looked.places(rows)]
+        rank_scores = judge.scale_shift.apply(question.direction, scores, scales).tolist()
     if judge.knows and rows:
         vectors = store.vectors(rows)
         empty = judge.show_nothing(question, vectors).tolist()
@@ -157,30 +170,52 @@ def _rank(store: IndexStore, judge: Judge, question: Question, found: _Ranked) -
         Candidate(
             row=row,
             score=score,
-            rank_score=score - _BEHIND if nothing else score,
+            rank_score=rank_score - _BEHIND if nothing else rank_score,
             confidence=confidence,
             empty=nothing,
         )
-        for (row, score), confidence, nothing in zip(found, confidences, empty, strict=True)
+        for (row, score), rank_score, confidence, nothing in zip(
+            found, rank_scores, confidences, empty, strict=True
+        )
     ]
     ranked.sort(key=lambda one: -one.rank_score)  # equal ones stay as they were found
     return ranked
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Looked:
+    """Outlines of all candidates of some questions, each read once.
+
+    Attributes:
+        outlines: Of the candidates.
+        place_of: Where in them each row is.
+    """
+
+    outlines: Outlines
+    place_of: dict[int, int]
+
+    @classmethod
+    def at(cls, store: IndexStore, found: Sequence[_Ranked]) -> _Looked:
+        rows = list(dict.fromkeys(row for best in found for row, _ in best))
+        places = {row: place for place, row in enumerate(rows)}
+        return cls(outlines=store.outlines(rows), place_of=places)
+
+    def places(self, rows: Sequence[int]) -> npt.NDArray[np.int64]:
+        return np.array([self.place_of[row] for row in rows], dtype=np.int64)
+
+
 def _pick(
-    store: IndexStore, ranked: Sequence[Sequence[Candidate]], query: Query
+    ranked: Sequence[Sequence[Candidate]], looked: _Looked | None, query: Query
 ) -> list[list[Pick]]:
     """The best sure candidates of each question, as many objects as are wanted."""
     ranked = [[one for one in best if one.is_sure(query)] for best in ranked]
-    if query.grouping == "none":
+    if query.grouping == "none" or looked is None:
         return [[Pick(candidate=one, members=()) for one in best[: query.k]] for best in ranked]
-    rows = list(dict.fromkeys(one.row for best in ranked for one in best))
-    outlines = store.outlines(rows)
+    outlines = looked.outlines
     ground = lay_out(outlines.footprints, acquisitions_of(outlines, query.grouping))
-    place_of = {row: place for place, row in enumerate(rows)}
 
     def picks(best: Sequence[Candidate]) -> list[Pick]:
-        places = np.array([place_of[one.row] for one in best], dtype=np.int64)
+        places = looked.places([one.row for one in best])
         ids = [outlines.chip_ids[place] for place in places.tolist()]
         return [_picked(best, ids, one) for one in group_ground(ground.take(places), query.k)]
 

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
-
-from georclip.search.emptiness import Emptiness, learn_emptiness
 
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
-    from georclip.index.background import Background
-    from georclip.index.references import Reference
     from georclip.index.store import IndexStore
 
 NAME = "nothing"
@@ -33,17 +28,3 @@ def keep_nothing(store: IndexStore, encoder: Encoder) -> None:
         return
     kinds, pictures = draw_empty_pictures(side_px)
     store.keep_reference(NAME, kinds, encoder.encode_images(pictures), made_from=made_from)
-
-
-def emptiness_of(store: IndexStore) -> Emptiness | None:
-    """What tells chips of an index that show nothing; None where it has no reference."""
-    kept = store.reference(NAME)
-    return None if kept is None else _learn(kept, store.background())
-
-
-@lru_cache(maxsize=4)
-def _learn(kept: Reference, background: Background | None) -> Emptiness:
-    """Both are kept by the store, and told apart by identity: learnt once for many questions."""
-    return learn_emptiness(
-        kept.labels, kept.vectors, None if background is None else background.vectors
-    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from georclip.errors import QueryError
 from georclip.search.candidates import find_hits
-from georclip.search.judging import Judge
+from georclip.search.judging import Judges
 from georclip.search.question import Question
 from georclip.search.terms import resolve_many
 from georclip.values import Hit, Query, SearchResult
@@ -26,7 +26,12 @@ _AT_ONCE = 1_024
 
 
 def search(
-    store: IndexStore, encoder: Encoder | None, query: Query, *, exact: bool = False
+    store: IndexStore,
+    encoder: Encoder | None,
+    query: Query,
+    *,
+    exact: bool = False,
+    judges: Judges | None = None,
 ) -> SearchResult:
     """Rank the chips that pass a question's filters.
 
@@ -35,6 +40,7 @@ def search(
         encoder: What made the index's vectors; None where all terms are chips of the index.
         query: What is asked; the filters are resolved before any vector is compared.
         exact: Compare every vector, however many there are (see `IndexStore.top`).
+        judges: Of this index, kept from question to question; None makes one for this.
 
     Returns:
         At most `query.k` hits, best first; equal ones are ordered by chip_id. `elapsed_s` counts
@@ -44,14 +50,19 @@ def search(
         QueryError: The question cannot be asked as it stands.
         EncoderMismatchError: The encoder is not the one that made the index.
     """
-    (answer,) = search_many(store, encoder, (query,), exact=exact)
+    (answer,) = search_many(store, encoder, (query,), exact=exact, judges=judges)
     if isinstance(answer, QueryError):
         raise answer
     return answer
 
 
 def search_many(
-    store: IndexStore, encoder: Encoder | None, queries: Sequence[Query], *, exact: bool = False
+    store: IndexStore,
+    encoder: Encoder | None,
+    queries: Sequence[Query],
+    *,
+    exact: bool = False,
+    judges: Judges | None = None,
 ) -> tuple[SearchResult | QueryError, ...]:
     """Rank chips for many questions that share their filters, which are resolved once.
 
@@ -60,6 +71,7 @@ def search_many(
         encoder: What made the index's vectors; None where all terms are chips of the index.
         queries: What is asked; all but the terms is as in the first.
         exact: Compare every vector; many questions always do.
+        judges: As in `search`.
 
     Returns:
         For each question its answer, as `search` gives it, or why it cannot be asked; `elapsed_s`
@@ -80,7 +92,9 @@ def search_many(
         for query, question in zip(queries, questions, strict=True)
         if isinstance(question, Question)
     }
-    found, considered = _answer(store, list(different.values()), shared, exact=exact)
+    found, considered = _answer(
+        store, judges or Judges(), list(different.values()), shared, exact=exact
+    )
     hits = dict(zip(different, found, strict=True))
     share_s = (time.perf_counter() - started) / len(queries)
 
@@ -100,7 +114,7 @@ def search_many(
 
 
 def _answer(
-    store: IndexStore, questions: Sequence[Question], query: Query, *, exact: bool
+    store: IndexStore, judges: Judges, questions: Sequence[Question], query: Query, *, exact: bool
 ) -> tuple[list[tuple[Hit, ...]], int]:
     """Hits of each question among the rows that pass the filters of `query`, and how many pass."""
     hits: list[tuple[Hit, ...]] = []
@@ -108,7 +122,7 @@ def _answer(
     for some in _groups(questions, _AT_ONCE):
         with store.snapshot():  # a commit between these steps would move rows: it waits
             selection = store.select(aoi=query.aoi, dates=query.dates, scenes=query.scenes)
-            hits += _find(store, some, query, selection.runs, exact=exact)
+            hits += _find(store, judges, some, query, selection.runs, exact=exact)
         considered, left_out = len(selection), selection.undated_scenes_left_out
     _tell_undated(left_out)
     return hits, considered
@@ -120,12 +134,18 @@ def _groups(questions: Sequence[Question], most: int) -> Iterator[Sequence[Quest
 
 
 def _find(
-    store: IndexStore, questions: Sequence[Question], query: Query, runs: RowRuns, *, exact: bool
+    store: IndexStore,
+    judges: Judges,
+    questions: Sequence[Question],
+    query: Query,
+    runs: RowRuns,
+    *,
+    exact: bool,
 ) -> list[tuple[Hit, ...]]:
     """Hits of questions, from one state of the index."""
     if not len(runs):
         return [()] * len(questions)
-    judge = Judge.of(store)
+    judge = judges.of(store)
     if query.min_confidence is not None and not all(map(judge.can_tell, questions)):
         raise QueryError(
             f"{store.path} does not say how sure its answers are: it was made by an earlier "

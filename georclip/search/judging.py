@@ -1,16 +1,20 @@
-"""What an index knows of its own scores, applied to a question: how sure each candidate is."""
+"""What an index knows of its own scores, applied to a question's candidates.
+
+How sure each of them is (`calibration`), and which of them show nothing (`emptiness`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import is_
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from georclip.search import neutral
+from georclip.search import empty_reference, neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
-from georclip.search.emptiness import Emptiness, asks_for_nothing
-from georclip.search.empty_reference import emptiness_of, keep_nothing
+from georclip.search.emptiness import Emptiness, asks_for_nothing, learn_emptiness
+from georclip.search.scale_shift import ScaleShift
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,34 +27,28 @@ if TYPE_CHECKING:
     Confidences = npt.NDArray[np.float64]
 
 
+_LEAST_SHIFTED = 100
+"""Chips to have at hand at least where scales are made comparable."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judge:
     """How scores of one state of an index are to be read.
 
     Attributes:
         calibration: What confidences come from; None where the index cannot say.
-        emptiness: What chips that show nothing look like; None where the index cannot say.
+        emptiness: How chips that show nothing are told; None likewise.
+        scale_shift: What makes scores of several scales comparable; None where there is one.
     """
 
     calibration: Calibration | None
-    emptiness: Emptiness | None = None
-
-    @classmethod
-    def of(cls, store: IndexStore) -> Judge:
-        """Take what an index keeps for that purpose, as far as it is there."""
-        background = store.background()
-        if background is None:
-            return cls(calibration=None)
-        prompts = store.reference(neutral.NAME)
-        vectors = None if prompts is None else prompts.vectors
-        return cls(
-            calibration=Calibration.of(background.vectors, vectors), emptiness=emptiness_of(store)
-        )
+    emptiness: Emptiness | None
+    scale_shift: ScaleShift | None
 
     @property
     def knows(self) -> bool:
         """Whether there is anything to judge by."""
-        return self.calibration is not None
+        return self.calibration is not None or self.emptiness is not None
 
     def can_tell(self, question: Question) -> bool:
         """Whether the index can say how sure answers to a question are."""
@@ -64,18 +62,24 @@ class Judge:
 
     def pool_size(self, chips: int) -> int:
         """Best chips of a question to have at hand where so many are to be judged."""
+        if self.scale_shift is not None:
+            chips = max(_LEAST_SHIFTED, chips)  # worse cosines may rank higher
         return chips if self.calibration is None else block_of(chips)
 
     def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
-        """Which candidates show nothing that could be asked for: bool, (n,).
+        """Which candidates show nothing, where that is not what is asked for.
 
-        None does where a wanted term is a picture that shows as little, or names what looks so.
+        Args:
+            question: What is asked.
+            vectors: The candidates' embeddings, float32, (n, dim).
+
+        Returns:
+            bool, (n,).
         """
-        if self.emptiness is None or any(
-            part.weight > 0 and _wants_nothing(self.emptiness, part) for part in question.parts
-        ):
+        known = self.emptiness
+        if known is None or any(_asks_for_nothing(known, part) for part in question.parts):
             return np.zeros(len(vectors), dtype=np.bool_)
-        return self.emptiness.shows_nothing(vectors)
+        return known.shows_nothing(vectors)
 
     def confidences(self, question: Question, vectors: Vectors) -> Confidences | None:
         """How sure each candidate is.
@@ -101,6 +105,33 @@ class Judge:
         return combine(wanted, unwanted, [abs(part.weight) for part in parts])
 
 
+class Judges:
+    """The judge of an index, made anew only where what it is made from has changed."""
+
+    def __init__(self) -> None:
+        self._made_from: tuple[object, ...] = ()
+        self._judge = Judge(calibration=None, emptiness=None, scale_shift=None)
+
+    def of(self, store: IndexStore) -> Judge:
+        """Take what an index keeps to be judged by, as far as it is there."""
+        background = store.background()
+        prompts, pictures = store.reference(neutral.NAME), store.reference(empty_reference.NAME)
+        made_from = background, prompts, pictures
+        if self._made_from and all(map(is_, made_from, self._made_from)):
+            return self._judge
+        chips = None if background is None else background.vectors
+        calibration = emptiness = scale_shift = None
+        if background is not None:
+            scale_shift = ScaleShift.of(background.vectors, background.scales)
+        if chips is not None:
+            calibration = Calibration.of(chips, None if prompts is None else prompts.vectors)
+        if pictures is not None:
+            emptiness = learn_emptiness(pictures.labels, pictures.vectors, chips)
+        self._made_from = made_from
+        self._judge = Judge(calibration=calibration, emptiness=emptiness, scale_shift=scale_shift)
+        return self._judge
+
+
 def convinces(confidence: float | None) -> bool | None:
     """Whether a hit of this confidence is one to rely on; None where there is none."""
     return None if confidence is None else confidence >= CONVINCING
@@ -113,7 +144,7 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
         store: Opened for writing.
         encoder: The index's own; it embeds a hundred short sentences and a few dozen pictures.
     """
-    keep_nothing(store, encoder)
+    empty_reference.keep_nothing(store, encoder)
     made_from = neutral.digest()
     kept = store.reference(neutral.NAME)
     if kept is not None and kept.made_from == made_from:
@@ -123,8 +154,10 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
         store.keep_reference(neutral.NAME, labels, vectors, made_from=made_from)
 
 
-def _wants_nothing(emptiness: Emptiness, part: Part) -> bool:
-    """Whether a term asks for what looks like nothing."""
+def _asks_for_nothing(emptiness: Emptiness, part: Part) -> bool:
+    """Whether a wanted term names or shows what looks like nothing."""
+    if part.weight < 0:
+        return False
     if part.is_picture:
         return bool(emptiness.shows_nothing(part.vector[None])[0])
     return asks_for_nothing(part.label)

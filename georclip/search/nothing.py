@@ -28,7 +28,7 @@ def why_nothing(store: IndexStore, query: Query) -> str:
             "such as '*part*' work"
         )
     if query.dates is not None and not len(store.select(dates=query.dates)):
-        reasons.append(f"no scene was taken {_within(query.dates)}; {_times(info)}")
+        reasons.append(f"no scene was taken {within(query.dates)}; {known_times(info)}")
     if query.aoi is not None and not len(store.select(aoi=query.aoi)):
         covered = ",".join(f"{side:.4f}" for side in info.bounds)
         reasons.append(f"no chip lies in the area asked for; the index covers {covered}")
@@ -37,7 +37,8 @@ def why_nothing(store: IndexStore, query: Query) -> str:
     return f"No chip passes the filters: {'. '.join(reasons)}."
 
 
-def _within(dates: DateRange) -> str:
+def within(dates: DateRange) -> str:
+    """An interval in words, after "taken"."""
     if dates.start is None:
         return "at a known time" if dates.end is None else f"up to {_shown(dates.end)}"
     if dates.end is None:
@@ -45,7 +46,8 @@ def _within(dates: DateRange) -> str:
     return f"from {_shown(dates.start)} to {_shown(dates.end)}"
 
 
-def _times(info: IndexInfo) -> str:
+def known_times(info: IndexInfo) -> str:
+    """When the scenes of an index were taken, in words."""
     if info.first_acquired is None or info.last_acquired is None:
         return "no scene of the index has a known time (georclip index --datetime gives one)"
     known = f"the index's are from {_shown(info.first_acquired)} to {_shown(info.last_acquired)}"

@@ -4,7 +4,8 @@
 
 Chips overlap by half and come in two scales (`overlapping_index`), so that each object has many.
 The same questions are asked with `grouping` "object" and "none", one after the other in turns, in
-one process; then a thousand of them together.
+one process, beside a plain search that joins nothing and judges nothing; then a thousand of them
+together.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from georclip.index.store import IndexStore
+from georclip.search import neutral
 from georclip.search.engine import search, search_many
+from georclip.search.judging import Judges
 from georclip.values import EncoderSpec, Grouping, Query, SearchResult, Term
 from tests.benchmarks.machine import print_machine
 from tests.benchmarks.made_index import SCENE_CHIPS, create, grow
@@ -31,6 +34,8 @@ from tests.benchmarks.overlapping_index import PatchyVectors, overlapping_chips
 
 KS = (10, 20)
 TOGETHER = 1_000
+PROMPTS = 100
+GROUPINGS: tuple[Grouping, ...] = ("none", "object")
 
 Answer = TypeVar("Answer")
 
@@ -56,6 +61,9 @@ class Numbered:
 
     def unknown_words(self, text: str) -> tuple[str, ...]:
         return ()
+
+    def unread(self, text: str) -> str:
+        return ""
 
 
 def main() -> None:
@@ -86,30 +94,60 @@ def fill(folder: Path, rows: int, vectors: PatchyVectors) -> None:
     with create(making, vectors(0).shape[1]) as store:
         grow(store, range(rows // SCENE_CHIPS), vectors, overlapping_chips)
         store.compact()
+        keep_prompts(store, vectors.questions(PROMPTS))
     making.rename(folder)
+
+
+def keep_prompts(store: IndexStore, prompts: npt.NDArray[np.float32]) -> None:
+    """Give a made index what confidences are taken from."""
+    labels = tuple(str(number) for number in range(len(prompts)))
+    store.keep_reference(neutral.NAME, labels, prompts, made_from=neutral.digest())
+
+
+def plainly(store: IndexStore, vector: npt.NDArray[np.float32], k: int) -> None:
+    """What a search does that joins no chips and judges none."""
+    with store.snapshot():
+        found = store.top(vector, store.select().runs, k)
+        store.fetch([row for row, _ in found])
 
 
 def print_alone(store: IndexStore, encoder: Numbered, repeats: int) -> None:
     """A row for each k: one question at a time."""
     print(f"{len(store.select())} chips, one question at a time, median ms of {repeats}\n")
-    print("| k | overlaps kept | one hit per object | difference | chips of the first k objects |")
-    print("|---|---|---|---|---|")
+    print(
+        "| k | plain: the best k, fetched | with confidence, overlaps kept "
+        "| with confidence, one hit per object | what joining adds | what both add "
+        "| chips of the first k objects |"
+    )
+    print("|---" * 7 + "|")
+    judges = Judges()
     for k in KS:
-        kept, objects, found = [], [], []
+        walls: dict[str, list[float]] = {"plain": [], "none": [], "object": []}
+        joined = []
         for number in range(repeats):
-            for grouping in ("none", "object") * 2:  # twice: the first warms the pages
-                query = asking(number, k, grouping)
-                wall_ms, result = timed(partial(search, store, encoder, query))
-                (kept if grouping == "none" else objects).append(wall_ms)
-            found.append(result)
-        before, after = (statistics.median(walls[1::2]) for walls in (kept, objects))
-        differences = np.subtract(objects[1::2], kept[1::2])
+            for _ in range(2):  # the first warms the pages
+                now = {"plain": timed(partial(plainly, store, encoder.vectors[number], k))[0]}
+                for grouping in GROUPINGS:
+                    query = asking(number, k, grouping)
+                    now[grouping], result = timed(
+                        partial(search, store, encoder, query, judges=judges)
+                    )
+            for side, wall_ms in now.items():
+                walls[side].append(wall_ms)
+            joined.append(chips_joined(result))
+        plain, kept, objects = (np.array(one) for one in walls.values())
         print(
-            f"| {k} | {before:.2f} | {after:.2f} | {statistics.median(differences):.2f} "
-            f"({np.percentile(differences, 10):.2f} to {np.percentile(differences, 90):.2f}) "
-            f"| {statistics.mean(map(chips_joined, found)):.1f} |",
+            f"| {k} | {' | '.join(f'{np.median(one):.2f}' for one in (plain, kept, objects))} "
+            f"| {spread(objects - kept)} | {spread(objects - plain)} "
+            f"| {statistics.mean(joined):.1f} |",
             flush=True,
         )
+
+
+def spread(differences: npt.NDArray[np.float64]) -> str:
+    """Median, and 10th to 90th percentile."""
+    low, middle, high = np.percentile(differences, [10, 50, 90])
+    return f"{middle:.2f} ({low:.2f} to {high:.2f})"
 
 
 def print_together(store: IndexStore, encoder: Numbered, count: int) -> None:
@@ -117,10 +155,11 @@ def print_together(store: IndexStore, encoder: Numbered, count: int) -> None:
     print(f"\n{count} questions together, k = 10, s\n")
     print("| overlaps kept | one hit per object | ratio |\n|---|---|---|")
     walls: dict[Grouping, list[float]] = {"none": [], "object": []}
+    judges = Judges()
     for _ in range(2):
         for grouping, found in walls.items():
             queries = [asking(number, 10, grouping) for number in range(count)]
-            wall_ms, _ = timed(partial(search_many, store, encoder, queries))
+            wall_ms, _ = timed(partial(search_many, store, encoder, queries, judges=judges))
             found.append(wall_ms / 1000)
     before, after = min(walls["none"]), min(walls["object"])
     print(f"| {before:.2f} | {after:.2f} | {after / before:.2f} |", flush=True)
