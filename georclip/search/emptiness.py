@@ -109,7 +109,8 @@ def learn_emptiness(
 def asks_for_nothing(text: str) -> bool:
     """Say whether a sentence asks for what looks like nothing.
 
-    Clouds, haze, smoke, snow or ice; or white, black or grey without any thing.
+    That is clouds, haze, smoke, snow or ice; or white, black or grey and nothing else.
+
     An encoder does not know it: "calm water" is nearer to a blank picture than "clouds" is.
     """
     return bool(_LOOKS_SO.search(text) or _ONLY_A_COLOUR.fullmatch(text))

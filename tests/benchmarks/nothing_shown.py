@@ -181,8 +181,8 @@ def measure(
     others = int((~exempt).sum())
     print(
         f"\n{others} questions ({exempt.sum()} more ask for what looks like nothing and are "
-        f"answered as they were); likeness from {emptiness.least:.3f} on; of {FIRST * others} first answers "
-        f"of the ground {int(lost.sum())} are put last"
+        f"answered as they were); likeness from {emptiness.least:.3f} on; of "
+        f"{FIRST * others} first answers of the ground {int(lost.sum())} are put last"
     )
     print_costs(emptiness, chips)
     return rows
