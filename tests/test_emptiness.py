@@ -82,7 +82,6 @@ def test_nothing_is_told_from_ground(made) -> None:
         assert found.shows_nothing(nothing).mean() > 0.9
         assert not found.shows_nothing(ground).any()
     assert learn_emptiness(kinds, bank, ground).shows_nothing(bank).all()
-    assert learn_emptiness(["black"], bank[:1], None).shows_nothing(bank[:1]).all()
 
 
 def test_an_index_full_of_clouds_does_not_take_them_for_ground(made) -> None:

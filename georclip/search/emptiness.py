@@ -5,10 +5,11 @@ reference "nothing", see `georclip.encoders.empty_pictures`): as near to one of 
 between two of one kind, as these pictures lie to each other. How near that is depends on the
 encoder, and so does what else it puts there, such as deserts beside clouds; both are looked at:
 
-- a chip has to be as like the drawn pictures as `_LAXEST` of these are like the others;
-- where that takes in more than `_BACKGROUND_SHARE` of the index's own chips, the limit is raised
-  until it does not, but never above what `_STRICTEST` of the drawn pictures reach: an index half
-  of clouds is not to take them for ground.
+- a chip may be `_FAR` times as far, in one minus the cosine, as the median drawn picture is from
+  the others;
+- where that takes in more than `_BACKGROUND_SHARE` of the index's own chips, the limit is drawn
+  closer until it does not, but never below `_NEAR` times: an index half of clouds is not to take
+  them for ground.
 
 numpy only.
 """
@@ -24,9 +25,9 @@ import numpy.typing as npt
 
 Vectors = npt.NDArray[np.float32]
 
+_FAR, _NEAR = 7.0, 3.0
+"""Chosen on training pictures, 8,010 of RSICD and 1,283 of UCM, with the model in the box."""
 _BACKGROUND_SHARE = 0.25
-_STRICTEST, _LAXEST = 0.5, 0.97
-"""Shares of the drawn pictures that are recognised at the strictest and the laxest limit."""
 _LOOKED_AT = 512
 """Of the background."""
 _PARALLEL = 1e-6
@@ -88,7 +89,7 @@ def learn_emptiness(
 
     Args:
         labels: The kind of each picture, (n,).
-        vectors: float32, (n, dim), unit length, n at least 1: by the index's encoder.
+        vectors: float32, (n, dim), unit length, n at least 2: by the index's encoder.
         background: float32, (b, dim), unit length: chips of the index, in any random order, of
             which the first are looked at; None where there are none.
     """
@@ -98,12 +99,13 @@ def learn_emptiness(
     among = cosines.copy()
     np.fill_diagonal(among, -1.0)  # each is judged by the others
     own = _likeness(among, kinds, cosines)
-    laxest, strictest = np.quantile(own, (1 - _LAXEST, 1 - _STRICTEST))
-    least = laxest
+    spread = 1.0 - float(np.median(own))
+    least = laxest = 1.0 - _FAR * spread
     if background is not None and len(background):
         usual = _likeness(background[:_LOOKED_AT] @ vectors.T, kinds, cosines)
-        least = np.clip(np.quantile(usual, 1 - _BACKGROUND_SHARE), laxest, strictest)
-    return Emptiness(vectors=vectors, kinds=kinds, cosines=cosines, least=float(least))
+        wanted = float(np.quantile(usual, 1.0 - _BACKGROUND_SHARE))
+        least = min(max(wanted, laxest), 1.0 - _NEAR * spread)
+    return Emptiness(vectors=vectors, kinds=kinds, cosines=cosines, least=least)
 
 
 def asks_for_nothing(text: str) -> bool:
