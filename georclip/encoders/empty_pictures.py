@@ -7,10 +7,12 @@ is: the pictures are seeded, so that they are the same on every machine.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Picture = npt.NDArray[np.float64]
 """(3, side, side), about 0 to 255, before it is rounded."""
@@ -49,15 +51,11 @@ def draw_empty_pictures(side_px: int) -> tuple[tuple[str, ...], npt.NDArray[np.u
 
 
 def _blanks(rng: np.random.Generator, side: int) -> Iterator[Picture]:
-    """One shade with a little noise; then black that a JPEG has smeared."""
+    """One shade with a little noise; then black that JPEG compression has smeared."""
     for shade in (252.0, 225.0, 190.0, 160.0, 128.0, 95.0, 3.0, 8.0):
         yield shade + rng.normal(0.0, 1.5, (3, side, side))
-    for deviation in (3.0, 6.0, 9.0):
-        black = np.abs(rng.normal(0.0, deviation, (3, side, side)))
-        smeared = np.stack(
-            [_smooth(band[: side // 6 + 2, : side // 6 + 2], side) for band in black]
-        )
-        yield 0.6 * deviation + 0.4 * smeared
+    for deviation, quality in ((3.0, 75), (5.0, 60), (7.0, 50), (9.0, 80)):
+        yield _through_jpeg(np.abs(rng.normal(0.0, deviation, (3, side, side))), quality)
 
 
 def _clouds(rng: np.random.Generator, side: int) -> Iterator[Picture]:
@@ -84,11 +82,13 @@ def _hazes(rng: np.random.Generator, side: int) -> Iterator[Picture]:
 
 
 def _noises(rng: np.random.Generator, side: int) -> Iterator[Picture]:
-    """Grey and coloured, fine and coarse; then a radar's speckle."""
+    """Grey and coloured, fine and coarse, through JPEG; then a radar's speckle."""
     for grain in (1, 2, 3):
         for bands in (1, 3):
             noise = rng.normal(size=(bands, side, side))
             yield 120.0 + rng.uniform(25.0, 60.0) * _grains(noise, grain, side)
+    for contrast, quality in ((20.0, 60), (45.0, 80)):
+        yield _through_jpeg(rng.normal(120.0, contrast, (3, side, side)), quality)
     for looks in (1, 4):
         yield 100.0 * np.broadcast_to(rng.gamma(looks, 1 / looks, (1, side, side)), (3, side, side))
 
@@ -102,6 +102,14 @@ def _gradients(rng: np.random.Generator, side: int) -> Iterator[Picture]:
         along = (along - along.min()) / np.ptp(along)
         first, last = rng.uniform(10.0, 90.0), rng.uniform(170.0, 250.0)
         yield first * (1 - along) + last * along + rng.normal(0.0, 1.0, (3, side, side))
+
+
+def _through_jpeg(picture: Picture, quality: int) -> Picture:
+    """What comes back from a JPEG file."""
+    file = io.BytesIO()
+    pixels = np.clip(np.rint(picture), 0, 255).astype(np.uint8).transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(file, "JPEG", quality=quality)
+    return np.asarray(Image.open(file), dtype=np.float64).transpose(2, 0, 1)
 
 
 def _fractal(rng: np.random.Generator, side: int, roughness: float) -> npt.NDArray[np.float64]:

@@ -108,17 +108,27 @@ def main() -> None:
     print(f"{len(chips)} chips; {asked.count} pictures of each kind added\n")
     emptiness = learn(encoder, chips, seed=asked.seed)
     measure(encoder, laid, chips, emptiness, count=asked.count, seed=asked.seed)
+    real = {path: scene_chips(encoder, path) for path in scene_files(asked.scenes)}
+    if real:
+        path = max(real, key=lambda one: len(real[one]))
+        print(f"\nThe same beside {path.name} alone, {len(real[path])} chips\n")
+        own = learn(encoder, real[path], seed=asked.seed)
+        measure(encoder, laid, real[path], own, count=asked.count, seed=asked.seed)
     print("\n| ground | pictures or chips | put last |\n|---|---|---|")
     print_alarms("chips of the laid scene", emptiness.shows_nothing(chips))
     for name, some in images.items():
         found = emptiness.shows_nothing(embed_images(encoder, some))
         labels = sorted({one.label for one, shown in zip(some, found, strict=True) if shown})
         print_alarms(f"{name} {asked.split}", found, labels)
-    for path in sorted(asked.scenes.rglob("*.tif")) if asked.scenes else ():
-        vectors = scene_chips(encoder, path)
+    for path, vectors in real.items():
         if len(vectors):
             own = learn(encoder, vectors, seed=asked.seed)
             print_alarms(path.name, own.shows_nothing(vectors))
+
+
+def scene_files(folder: Path | None) -> list[Path]:
+    """Scenes in a folder and below."""
+    return sorted(folder.rglob("*.tif")) if folder else []
 
 
 def learn(encoder: Encoder, chips: Vectors, *, seed: int) -> Emptiness:
