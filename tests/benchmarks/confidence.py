@@ -26,6 +26,7 @@ from georclip.encoders.preprocessing import unit_rows
 from georclip.errors import QueryError
 from georclip.evaluation.ground_truth import RIGHT_SHARE
 from georclip.search.calibration import CONVINCING, Calibration
+from georclip.search.emptiness import learn_emptiness
 from georclip.search.neutral import PROMPTS, embed_neutral
 from tests.benchmarks.confidence_methods import (
     METHODS,
@@ -135,6 +136,8 @@ def ask(
         vectors, cover = _gather(ground, laid, setting)
         stored = unit_rows(vectors.astype(np.float16).astype(np.float32))
         scores = stored @ questions.T
+        some = np.random.default_rng(seed).permutation(len(stored))[:BACKGROUND]
+        empty = learn_emptiness(*ground.drawn, stored[some]).shows_nothing(stored)
         for number in range(len(questions)):
             rng = np.random.default_rng((seed, number))
             absent = cover[:, number] == 0
@@ -154,6 +157,7 @@ def ask(
                         right=cover[best, number] * shown[best] > RIGHT_SHARE,
                         background=stored[sample],
                         neutral=neutral,
+                        empty=empty[best],
                     ),
                 )
 
@@ -308,7 +312,8 @@ def f1_curves(
     for number, one in ask(ground, names, neutral, setting):
         for of, way in kinds:
             values = WAYS[way](one, len(one.scores) if of == "all chips" else HITS)
-            right = one.right[: len(values)]
+            answer = one.as_ranked() if way == "confidence" else one
+            right = answer.right[: len(values)]
             counts[of, way][:, number] += [
                 _at_least(values[right]), _at_least(values), np.full(len(CUTS), right.sum()),
             ]  # fmt: skip
