@@ -56,6 +56,7 @@ bench: $(DEV)/.installed  ## measure start-up, memory, reading, indexing, search
 	$(DEV)/bin/python -m tests.benchmarks.starter $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.in_scene $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.confidence $(CAPTIONS) --scenes $(SCENES)
+	$(DEV)/bin/python -m tests.benchmarks.nothing_shown $(CAPTIONS) --scenes $(SCENES)
 	$(DEV)/bin/python -m tests.benchmarks.questions $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.objects $(CAPTIONS)
 	$(DEV)/bin/python -m tests.benchmarks.object_cost

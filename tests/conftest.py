@@ -116,10 +116,8 @@ def write_raster(
 def textured(
     count: int, height: int, width: int, dtype: str = "uint8", *, seed: int = 0
 ) -> np.ndarray:
-    """Waves with noise: no chip of them is blank, saturated or noise; (count, height, width)."""
-    noise = np.random.default_rng(seed).uniform(0.1, 0.3, (count, height, width))
-    rows, cols = np.mgrid[0:height, 0:width]
-    noise += 0.3 + 0.3 * np.sin(rows / 5) * np.sin(cols / 5)
+    """Noise that no chip of is blank or saturated: (count, height, width)."""
+    noise = np.random.default_rng(seed).uniform(0.1, 0.9, (count, height, width))
     if np.issubdtype(np.dtype(dtype), np.floating):
         return noise.astype(dtype)
     return (noise * min(np.iinfo(dtype).max, 10_000)).astype(dtype)

@@ -21,7 +21,7 @@ Valid = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class PlainChip:
-    """A chip, or the reason why there is none: "low_valid", "saturated", "blank" or "noise"."""
+    """A chip, or the reason why there is none: "low_valid", "saturated" or "blank"."""
 
     number: int
     reason: str
@@ -48,8 +48,6 @@ def plain_chips(scene: Scene, resolved: ResolvedPlan) -> Iterator[PlainChip]:
                 reason = "saturated"
             elif plainly_blank(pixels, valid):
                 reason = "blank"
-            elif plainly_noise(pixels, valid):
-                reason = "noise"
             chip = None
             if not reason:
                 place = (window.col_off, window.row_off, window.width, window.height)
@@ -93,33 +91,3 @@ def plainly_blank(pixels: Pixels, valid: Valid) -> bool:
     around = np.median(colours, axis=1).astype(np.int16)
     close = (np.abs(colours - around[:, None]) <= 1).all(axis=0)
     return bool(close.mean() >= BLANK_SHARE)
-
-
-def plainly_noise(pixels: Pixels, valid: Valid) -> bool:
-    """Neighbours differ as pixels eight apart do, and blocks average out as independent ones."""
-    height, width = valid.shape
-    if valid.sum() < 64 * 64:
-        return False
-    if valid.all():
-        rows = pixels[1, ::16].astype(float)
-        far = np.abs(rows[:, 8:] - rows[:, :-8]).mean()
-        if not 0.8 * far <= np.abs(np.diff(rows)).mean() <= 1.25 * far:
-            return False
-    corners = [(r, c) for r in range(0, height - 7, 8) for c in range(0, width - 7, 8)]
-    whole = [(r, c) for r, c in corners if valid[r : r + 8, c : c + 8].all()]
-    if len(whole) < 64:
-        return False
-    for band in pixels.astype(float):
-        blocks = np.stack([band[r : r + 8, c : c + 8] for r, c in whole])
-        for down, across in ((2, 2), (4, 4), (8, 8), (1, 8), (8, 1)):
-            means = np.stack(
-                [
-                    blocks[:, r : r + down, c : c + across].mean(axis=(1, 2))
-                    for r in range(0, 8, down)
-                    for c in range(0, 8, across)
-                ]
-            )
-            ratio = down * across * means.var() / max(blocks.var(), 1e-9)
-            if abs(ratio - 1) > 0.12 + 4 * (2 / means.size) ** 0.5:
-                return False
-    return True

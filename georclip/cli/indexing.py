@@ -284,7 +284,6 @@ def _line(report: SceneReport) -> str:
             (skipped.low_valid, "with too few valid pixels"),
             (skipped.blank, "blank"),
             (skipped.saturated, "largely pure white or black"),
-            (skipped.noise, "of noise alone"),
         )
         if count
     ]

@@ -7,7 +7,7 @@ is: the pictures are seeded, so that they are the same on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 Picture = npt.NDArray[np.float64]
 """(3, side, side), about 0 to 255, before it is rounded."""
 
-BANK = "empty pictures 1"
+BANK = "empty pictures 2"
 """Names what is drawn here: change it with any change that an encoder could see."""
 
 _SEED = 20240611
@@ -33,46 +33,54 @@ def draw_empty_pictures(side_px: int) -> tuple[tuple[str, ...], npt.NDArray[np.u
     """
     if side_px < 8:
         raise ValueError(f"pictures of {side_px} px are too small to show even nothing")
-    rng = np.random.default_rng(_SEED)
+    kinds: dict[str, Callable[[np.random.Generator, int], Iterator[Picture]]] = {
+        "blank": _blanks,
+        "cloud": _clouds,
+        "haze": _hazes,
+        "noise": _noises,
+        "gradient": _gradients,
+    }
     drawn = [
         (kind, np.clip(np.rint(picture), 0, 255).astype(np.uint8))
-        for kind, pictures in (
-            ("blank", _blanks(rng, side_px)),
-            ("cloud", _clouds(rng, side_px)),
-            ("haze", _hazes(rng, side_px)),
-            ("noise", _noises(rng, side_px)),
-            ("gradient", _gradients(rng, side_px)),
-        )
-        for picture in pictures
+        for number, (kind, draw) in enumerate(kinds.items())
+        for picture in draw(np.random.default_rng((_SEED, number)), side_px)
     ]
     return tuple(kind for kind, _ in drawn), np.stack([picture for _, picture in drawn])
 
 
 def _blanks(rng: np.random.Generator, side: int) -> Iterator[Picture]:
-    for shade in (252.0, 225.0, 190.0, 128.0, 3.0, 8.0):
+    """One shade with a little noise; then black that a JPEG has smeared."""
+    for shade in (252.0, 225.0, 190.0, 160.0, 128.0, 95.0, 3.0, 8.0):
         yield shade + rng.normal(0.0, 1.5, (3, side, side))
+    for deviation in (3.0, 6.0, 9.0):
+        black = np.abs(rng.normal(0.0, deviation, (3, side, side)))
+        smeared = np.stack(
+            [_smooth(band[: side // 6 + 2, : side // 6 + 2], side) for band in black]
+        )
+        yield 0.6 * deviation + 0.4 * smeared
 
 
 def _clouds(rng: np.random.Generator, side: int) -> Iterator[Picture]:
     """Closed cover: fleecy to smooth, from white, burnt out in places, to grey."""
-    for top in (252, 246, 242, 238, 234, 230, 226, 220, 212, 202, 190, 175, 160, 145, 130, 115):
+    for top in (252, 246, 242, 238, 232, 225, 215, 204, 192, 180, 168, 155, 142, 130, 118):
         for roughness in (rng.uniform(0.4, 0.6), rng.uniform(0.7, 0.95)):
             yield _cloud(rng, side, top, roughness)
 
 
 def _cloud(rng: np.random.Generator, side: int, top: float, roughness: float) -> Picture:
-    shade = top + rng.uniform(3.0, 14.0) * _fractal(rng, side, roughness)
+    shade = top + rng.uniform(3.0, 14.0) * (top / 255) * _fractal(rng, side, roughness)
     blue = rng.uniform(0.0, 1.5) * np.array([-3.0, 0.0, 4.0])[:, None, None]
-    return shade + blue + rng.normal(0.0, 1.5, (3, side, side))
+    return shade + blue + rng.normal(0.0, 1.0, (3, side, side))
 
 
 def _hazes(rng: np.random.Generator, side: int) -> Iterator[Picture]:
     """Air over ground that hardly shows."""
     for air in _AIR * 2:
-        ground = np.stack([_fractal(rng, side, 0.8) for _ in range(3)])
-        tint = np.array(air, dtype=np.float64)[:, None, None]
-        shown = rng.uniform(0.5, 1.5) * ground + rng.uniform(1.0, 5.0) * _fractal(rng, side, 0.35)
-        yield tint + shown + rng.normal(0.0, 1.0, (3, side, side))
+        for shown in (rng.uniform(0.5, 1.5), rng.uniform(1.5, 3.0)):
+            ground = np.stack([_fractal(rng, side, 0.8) for _ in range(3)])
+            tint = np.array(air, dtype=np.float64)[:, None, None] + rng.uniform(-14, 14, (3, 1, 1))
+            waves = rng.uniform(1.0, 5.0) * _fractal(rng, side, 0.35)
+            yield tint + shown * ground + waves + rng.normal(0.0, 1.0, (3, side, side))
 
 
 def _noises(rng: np.random.Generator, side: int) -> Iterator[Picture]:

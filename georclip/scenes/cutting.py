@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from georclip.scenes.placing import ChipRow
-from georclip.scenes.quality import prove_correlated, prove_unsaturated, prove_varied
+from georclip.scenes.quality import prove_unsaturated, prove_varied
 from georclip.scenes.strips import Pixels, Strip, Valid
 
 
@@ -19,7 +19,7 @@ class Cut(NamedTuple):
     Attributes:
         pixels: uint8, (3, height, width).
         valid: bool, (height, width); None: all.
-        sound: Proven to be neither blank nor saturated nor noise.
+        sound: Proven to be neither blank nor saturated.
     """
 
     pixels: Pixels
@@ -43,7 +43,6 @@ def cut_row(strip: Strip, row: ChipRow, places: range, left: int, factor: int) -
     if valid is None:  # else each chip has its own pixels to look at
         stretched = scene.rendering.stretch_from != "none"
         sound = prove_varied(pixels[1], firsts, width)
-        sound &= prove_correlated(pixels[1], firsts, width)
         sound &= prove_unsaturated(pixels[1], firsts, width, stretched=stretched)
     for first, proven in zip(firsts.tolist(), sound.tolist(), strict=True):
         cols = slice(first, first + width)

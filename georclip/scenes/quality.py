@@ -19,21 +19,10 @@ SATURATED_SHARE = 0.25
 no nodata value declares, and that would pass for snow or a beach."""
 CLIPPED_SHARE = 0.5
 """The same where a stretch made pixels black or white: those are ground, and more may pass."""
-NOISE_SIDE_PX = 64
-"""Chips with fewer valid pixels than a square of this side are never taken for noise: ground may
-look so by chance."""
 _DARKEST, _BRIGHTEST = 2, 253  # JPEG compression lets black and white waver by so much
 _LOOK_PX = 96
 _PROOF_STEP = 16
 _PROOF_VALUES = 1024 * 1024
-_FAR_PX = 8
-_ALIKE = 0.8, 1.25
-"""Noise steps as far to the next pixel as to one that is `_FAR_PX` away, within these bounds: 0.93
-to 1.05 times on squares of 192 px. Ground nearly always steps less."""
-_NOISE_BLOCK_PX = 8
-_NOISE_PARTS = ((2, 2), (4, 4), (8, 8), (1, 8), (8, 1))
-"""Rows and columns of what is averaged: strips tell furrows, squares may be blind to."""
-_NOISE_SLACK, _NOISE_SIGMAS = 0.12, 4.0
 _COUNTED_ROWS = 64
 """Rows counted at once: what fits a core's cache, and a byte."""
 
@@ -132,89 +121,6 @@ def prove_unsaturated(
     at_ends = before[columns + width] - before[columns]
     unsaturated: Valid = at_ends / (band.shape[0] * width) < share
     return unsaturated
-
-
-def is_noise(pixels: Pixels, valid: Valid | None) -> bool:
-    """Say whether a chip is noise and nothing else, over one colour or over all.
-
-    Neighbours in white noise have nothing in common, so that the mean of n pixels varies an n-th
-    as much as a pixel, whatever shape they have. In pictures of the ground, forest and open water
-    included, it varies more than that, and in ploughed fields seen from near it varies less.
-
-    Args:
-        pixels: uint8, (3, height, width).
-        valid: bool, (height, width), with at least one True; None: all.
-    """
-    if valid is None:
-        height, width = pixels.shape[1:]
-        if height * width < NOISE_SIDE_PX**2 or width <= _FAR_PX:
-            return False
-        if prove_correlated(pixels[1], np.array([0]), width)[0]:
-            return False
-    elif np.count_nonzero(valid) < NOISE_SIDE_PX**2:
-        return False
-    return all(_is_white(band, valid) for band in (pixels[1], pixels[0], pixels[2]))
-
-
-def prove_correlated(band: Pixels, columns: npt.NDArray[np.intp], width: int) -> Valid:
-    """Prove of many chips side by side at once that they are not noise.
-
-    In some rows, the step to the next pixel is compared with that to one further away.
-
-    Args:
-        band: uint8, (height, any): rows that all chips show, every pixel of them valid.
-        columns: (n,), where each chip begins.
-        width: Of a chip, px.
-
-    Returns:
-        bool, (n,): True is proof; False says nothing, and `is_noise` decides.
-    """
-    if width <= _FAR_PX:
-        return np.ones(len(columns), dtype=np.bool_)  # never taken for noise
-    rows = band[::_PROOF_STEP]
-    near, far = (_mean_step(rows, by, columns, width) for by in (1, _FAR_PX))
-    correlated: Valid = (near < _ALIKE[0] * far) | (near > _ALIKE[1] * far)
-    return correlated
-
-
-def _mean_step(
-    rows: Pixels, by: int, columns: npt.NDArray[np.intp], width: int
-) -> npt.NDArray[np.float64]:
-    """Mean difference between pixels `by` columns apart, of each chip: (n,)."""
-    left, right = rows[:, :-by], rows[:, by:]
-    steps = np.maximum(left, right) - np.minimum(left, right)
-    before = np.zeros(steps.shape[1] + 1, dtype=np.int64)
-    np.cumsum(steps.sum(axis=0, dtype=np.uint32), out=before[1:])
-    total = before[columns + width - by] - before[columns]
-    return np.asarray(total / (len(rows) * (width - by)))
-
-
-def _is_white(band: Pixels, valid: Valid | None) -> bool:
-    """Say whether means of blocks vary as they would in white noise: their variance over that of
-    pixels, times the pixels of a block, is 1, with a deviation of sqrt(2 / blocks).
-    """
-    side = _NOISE_BLOCK_PX
-    blocks = _blocks(band, side).astype(np.float32)
-    if valid is not None:
-        blocks = blocks[_blocks(valid, side).all(axis=(1, 2))]
-    if blocks.size < NOISE_SIDE_PX**2:
-        return False
-    variance = float(blocks.var(dtype=np.float64))
-    if variance == 0.0:
-        return False
-    for rows, cols in _NOISE_PARTS:
-        means = blocks.reshape(-1, side // rows, rows, side // cols, cols).mean(axis=(2, 4))
-        ratio = rows * cols * float(means.var(dtype=np.float64)) / variance
-        if abs(ratio - 1) > _NOISE_SLACK + _NOISE_SIGMAS * (2 / means.size) ** 0.5:
-            return False
-    return True
-
-
-def _blocks(array: npt.NDArray[Any], side: int) -> npt.NDArray[Any]:
-    """Whole squares of an array (height, width), as (n, side, side)."""
-    rows, cols = array.shape[0] // side, array.shape[1] // side
-    whole = array[: rows * side, : cols * side].reshape(rows, side, cols, side)
-    return whole.swapaxes(1, 2).reshape(-1, side, side)
 
 
 def fill_invalid(

@@ -19,7 +19,6 @@ from georclip.scenes.placing import ChipRow, chip_rows
 from georclip.scenes.quality import (
     fill_invalid,
     is_blank,
-    is_noise,
     is_saturated,
 )
 from georclip.scenes.raster import Dataset, open_raster
@@ -40,18 +39,16 @@ class SkipCounts:
         low_valid: Too few valid pixels, or off the Earth.
         blank: Nearly one colour.
         saturated: A quarter pure black or pure white (half, where the scene is stretched).
-        noise: Noise and nothing else, whatever colour it lies over.
     """
 
     low_valid: int = 0
     blank: int = 0
     saturated: int = 0
-    noise: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.low_valid + self.blank + self.saturated + self.noise
+        return self.low_valid + self.blank + self.saturated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +249,7 @@ class ChipReader:
         return ChipImage(chip=chip, pixels=filled, valid=known)
 
     def _shows_something(self, pixels: Pixels, valid: Valid | None) -> bool:
-        """Say that a chip is neither saturated nor blank nor noise, or count it."""
+        """Say that a chip is neither saturated nor blank, or count it."""
         stretched = self._scene.rendering.stretch_from != "none"
         if is_saturated(pixels, valid, stretched=stretched):
             self._skip(saturated=1)
@@ -260,21 +257,15 @@ class ChipReader:
         if is_blank(pixels, valid):
             self._skip(blank=1)
             return False
-        if is_noise(pixels, valid):
-            self._skip(noise=1)
-            return False
         return True
 
-    def _skip(
-        self, *, low_valid: int = 0, blank: int = 0, saturated: int = 0, noise: int = 0
-    ) -> None:
+    def _skip(self, *, low_valid: int = 0, blank: int = 0, saturated: int = 0) -> None:
         counts = self._skipped
         self._skipped = replace(
             counts,
             low_valid=counts.low_valid + low_valid,
             blank=counts.blank + blank,
             saturated=counts.saturated + saturated,
-            noise=counts.noise + noise,
         )
 
     def _note(self, text: str) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from georclip.search.emptiness import Emptiness, learn_emptiness
-
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
     from georclip.index.store import IndexStore
@@ -30,14 +28,3 @@ def keep_nothing(store: IndexStore, encoder: Encoder) -> None:
         return
     kinds, pictures = draw_empty_pictures(side_px)
     store.keep_reference(NAME, kinds, encoder.encode_images(pictures), made_from=made_from)
-
-
-def emptiness_of(store: IndexStore) -> Emptiness | None:
-    """What tells chips of an index that show nothing; None where it has no reference."""
-    kept = store.reference(NAME)
-    if kept is None:
-        return None
-    background = store.background()
-    return learn_emptiness(
-        kept.labels, kept.vectors, None if background is None else background.vectors
-    )

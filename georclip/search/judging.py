@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from georclip.search import neutral
+from georclip.search import empty_reference, neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
 from georclip.search.emptiness import Emptiness, asks_for_nothing, learn_emptiness
 from georclip.search.scale_shift import ScaleShift
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     Confidences = npt.NDArray[np.float64]
 
 
-NOTHING = "nothing"
-"""Of the reference that an index keeps of pictures that show nothing."""
 _LEAST_SHIFTED = 100
 """Chips to have at hand at least where scales are made comparable."""
 
@@ -117,7 +115,7 @@ class Judges:
     def of(self, store: IndexStore) -> Judge:
         """Take what an index keeps to be judged by, as far as it is there."""
         background = store.background()
-        prompts, pictures = store.reference(neutral.NAME), store.reference(NOTHING)
+        prompts, pictures = store.reference(neutral.NAME), store.reference(empty_reference.NAME)
         made_from = background, prompts, pictures
         if self._made_from and all(map(is_, made_from, self._made_from)):
             return self._judge
@@ -144,8 +142,9 @@ def keep_references(store: IndexStore, encoder: Encoder) -> None:
 
     Args:
         store: Opened for writing.
-        encoder: The index's own; it embeds a hundred short sentences.
+        encoder: The index's own; it embeds a hundred short sentences and a few dozen pictures.
     """
+    empty_reference.keep_nothing(store, encoder)
     made_from = neutral.digest()
     kept = store.reference(neutral.NAME)
     if kept is not None and kept.made_from == made_from:

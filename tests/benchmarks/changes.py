@@ -57,6 +57,9 @@ RANKINGS: dict[str, Callable[[Compared], Floats]] = {
 }
 QUESTIONS = ("lake", "pond", "water", "farmland with lakes")
 _POOL = 400
+MEMORY = 500_000_000
+CLEAR, MUCH = 0.02, 0.15
+"""Changes of the water's share of a chip; smaller ones have no direction."""
 
 
 def main() -> None:
@@ -109,7 +112,7 @@ def measure_swaps(
     truth = lay_twice(images, folder, cells=cells, seed=seed, side_px=encoder.spec.image_size_px)
     with IndexStore.create(folder / "index", encoder=encoder.spec, plan=ChipPlan()) as store:
         for path in sorted(folder.glob("*.tif")):
-            index_scene(store, encoder, open_scene(str(path)), store.plan)
+            index_scene(store, encoder, open_scene(str(path)), store.plan, memory_bytes=MEMORY)
         found = {shown: precision(store, encoder, truth, to=time) for shown, time in SHOWN.items()}
     print(f"| seed {seed}: second scene | " + " | ".join(RANKINGS) + " |")
     print("|---|" + "---|" * len(RANKINGS))
@@ -160,7 +163,7 @@ def show(
     gain, rise = (np.array(values, np.float32)[:, None, None] for values in (gains, rises))
     pixels = np.clip((pixels - 128) * gain + 128 + rise, 0, 255).astype(np.uint8)
     pixels = pixels[:, shift_px:, shift_px:]
-    moved = profile["transform"] * rasterio.Affine.translation(shift_px, shift_px)
+    moved = profile["transform"] @ rasterio.Affine.translation(shift_px, shift_px)
     profile.update(
         width=pixels.shape[2], height=pixels.shape[1], transform=moved, photometric="RGB"
     )
@@ -213,7 +216,9 @@ def measure_series(encoder: Encoder, scenes: Sequence[Path], scratch: str) -> No
     water: dict[str, dict[int, Floats]] = {"NIR below Otsu's threshold": {}, "NDWI above 0.2": {}}
     with IndexStore.create(Path(scratch) / "index", encoder=encoder.spec, plan=ChipPlan()) as store:
         for path in scenes:
-            scene = index_scene(store, encoder, open_scene(str(path)), store.plan).scene
+            scene = index_scene(
+                store, encoder, open_scene(str(path)), store.plan, memory_bytes=MEMORY
+            ).scene
             rows = store.select(scenes=scene.uri).rows
             windows = [chip.window for chip, _ in store.fetch(rows)]
             for name, mask in water_masks(path).items():
@@ -222,9 +227,10 @@ def measure_series(encoder: Encoder, scenes: Sequence[Path], scratch: str) -> No
                     water[name][row] = part.mean()
         print(f"North Dakota, {len(scenes)} dates, {len(list(combinations(scenes, 2)))} pairs")
         head = ("question", "water is", "r over all pairs: difference / less the shift",
-                "r within a pair", "right way: first ten of each pair", "all places")  # fmt: skip
+                "r within a pair", "right way: first ten of each pair", "all clear changes",
+                "changes of 0.15 and more")  # fmt: skip
         print(f"| {' | '.join(head)} |")
-        print("|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|---|")
         for question in QUESTIONS:
             (direction,) = encoder.encode_texts([question])
             pairs = [compared(store, direction, pair) for pair in combinations(scenes, 2)]
@@ -279,14 +285,17 @@ def print_series(
     raw = np.concatenate([one.score_to - one.score_from for one in pairs])
     less = np.concatenate([one.change for one in pairs])
     within = np.mean([r(one.change, rise) for one, rise in zip(pairs, rises, strict=True)])
-    first, every = [], []
+    first, clear, much = [], [], []
     for one, rise in zip(pairs, rises, strict=True):
-        right = np.sign(one.rank_change) == np.sign(rise)
-        first += right[np.argsort(-np.abs(one.rank_change))[:10]].tolist()
-        every += right.tolist()
+        right = np.sign(one.change) == np.sign(rise)
+        order = np.argsort(-np.abs(one.rank_change), kind="stable")
+        first += right[order[np.abs(rise[order]) >= CLEAR][:10]].tolist()
+        clear += right[np.abs(rise) >= CLEAR].tolist()
+        much += right[np.abs(rise) >= MUCH].tolist()
     print(
         f"| {question} | {water} | {r(raw, truth):.2f} / {r(less, truth):.2f} | {within:.2f} "
-        f"| {np.mean(first):.2f} | {np.mean(every):.2f} |",
+        f"| {np.mean(first):.2f} | {np.mean(clear):.2f} "
+        f"| {np.mean(much):.2f} ({len(much)} places) |",
         flush=True,
     )
 

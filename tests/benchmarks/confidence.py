@@ -25,6 +25,7 @@ from georclip.encoders.preprocessing import unit_rows
 from georclip.errors import QueryError
 from georclip.evaluation.ground_truth import RIGHT_SHARE
 from georclip.search.calibration import CONVINCING, Calibration
+from georclip.search.emptiness import learn_emptiness
 from georclip.search.neutral import PROMPTS, embed_neutral
 from tests.benchmarks.confidence_methods import (
     METHODS,
@@ -132,6 +133,8 @@ def ask(
         vectors, cover = _gather(ground, laid, setting)
         stored = unit_rows(vectors.astype(np.float16).astype(np.float32))
         scores = stored @ questions.T
+        some = np.random.default_rng(seed).permutation(len(stored))[:BACKGROUND]
+        empty = learn_emptiness(*ground.drawn, stored[some]).shows_nothing(stored)
         for number in range(len(questions)):
             rng = np.random.default_rng((seed, number))
             absent = cover[:, number] == 0
@@ -151,6 +154,7 @@ def ask(
                         right=cover[best, number] * shown[best] > RIGHT_SHARE,
                         background=stored[sample],
                         neutral=neutral,
+                        empty=empty[best],
                     ),
                 )
 
@@ -259,39 +263,48 @@ def print_aurocs(
 
 
 def print_f1(ground: dict[str, Ground], names: np.ndarray, neutral: np.ndarray) -> None:
-    """Which chips show the class, by one cut-off for all classes, chosen on train."""
+    """Which answers show the class, by one cut-off for all classes, chosen on train."""
     print(
-        "\nF1 over chips, mean over classes, one cut-off for all classes\n\n"
-        "| scenes | way | cut-off chosen on train | F1, val | best cut-off on val | its F1 "
-        "| a cut-off of its own for each class |\n|---|---|---|---|---|---|---|"
+        "\nF1 of what a cut-off keeps, mean over classes, scenes with and without each class; one "
+        "cut-off for all classes\n\n"
+        "| of | scenes | way | cut-off chosen on train | F1, val | best cut-off on val | its F1 "
+        "| a cut-off of its own for each class |\n|---|---|---|---|---|---|---|---|"
     )
     for setting in SETTINGS:
         if setting.shown == "one" or (setting.mixed and not ground["val"].real):
             continue
         train, val = (f1_curves(ground[one], names, neutral, setting) for one in ("train", "val"))
-        for way in WAYS:
-            mean = val[way].mean(axis=0)
-            at, best = int(train[way].mean(axis=0).argmax()), int(mean.argmax())
+        for of, way in train:
+            curves = val[of, way]
+            mean = curves.mean(axis=0)
+            at, best = int(train[of, way].mean(axis=0).argmax()), int(mean.argmax())
             print(
-                f"| {setting.name} | {way} | {CUTS[at]:.3f} | {mean[at]:.3f} | {CUTS[best]:.3f} "
-                f"| {mean[best]:.3f} | {val[way].max(axis=1).mean():.3f} |",
+                f"| {of} | {setting.name} | {way} | {CUTS[at]:.3f} | {mean[at]:.3f} "
+                f"| {CUTS[best]:.3f} | {mean[best]:.3f} | {curves.max(axis=1).mean():.3f} |",
                 flush=True,
             )
 
 
 def f1_curves(
     ground: Ground, names: np.ndarray, neutral: np.ndarray, setting: Setting
-) -> dict[str, np.ndarray]:
-    """F1 of each class at each cut-off, over scenes with and without it: (classes, cuts)."""
-    shape = (len(names), len(CUTS))
-    counts = {way: np.zeros((3, *shape)) for way in WAYS}  # right and found, found, right
+) -> dict[tuple[str, str], np.ndarray]:
+    """F1 of each class at each cut-off, of ten hits and of all chips: (classes, cuts)."""
+    kinds = [(of, way) for of in (f"{HITS} hits", "all chips") for way in WAYS]
+    counts = {kind: np.zeros((3, len(names), len(CUTS))) for kind in kinds}
     for number, one in ask(ground, names, neutral, setting):
-        for way, method in WAYS.items():
-            values = method(one, len(one.scores))
-            found = [len(some) - np.searchsorted(np.sort(some), CUTS) for some in
-                     (values[one.right], values)]  # fmt: skip
-            counts[way][:, number] += [found[0], found[1], np.full(len(CUTS), one.right.sum())]
-    return {way: 2 * c[0] / np.maximum(c[1] + c[2], 1) for way, c in counts.items()}
+        for of, way in kinds:
+            values = WAYS[way](one, len(one.scores) if of == "all chips" else HITS)
+            answer = one.as_ranked() if way == "confidence" else one
+            right = answer.right[: len(values)]
+            counts[of, way][:, number] += [
+                _at_least(values[right]), _at_least(values), np.full(len(CUTS), right.sum()),
+            ]  # fmt: skip
+    return {kind: 2 * c[0] / np.maximum(c[1] + c[2], 1) for kind, c in counts.items()}
+
+
+def _at_least(values: np.ndarray) -> np.ndarray:
+    """How many values reach each cut-off, (cuts,)."""
+    return len(values) - np.searchsorted(np.sort(values), CUTS)
 
 
 def print_convincing(ground: Ground, names: np.ndarray, neutral: np.ndarray) -> None:
