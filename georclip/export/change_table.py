@@ -7,7 +7,8 @@ from typing import Literal
 
 from georclip.export.change_records import ChangeRecord
 from georclip.export.records import format_time
-from georclip.export.tabular import aligned, centre, printable
+from georclip.export.tabular import aligned, centre
+from georclip.printable import printable
 
 _COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
     ("rank", ">"), ("change", ">"), ("z", ">"), ("from", ">"), ("to", ">"), ("lon", ">"),

@@ -22,6 +22,7 @@ from georclip.export.records import (
     properties,
 )
 from georclip.geometry import geometry_bounds
+from georclip.printable import printable
 from georclip.values import SearchResult
 
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -150,11 +151,6 @@ def _fit(rows: list[list[str]], width: int) -> None:
         for row in rows:
             row[number] = _shortened(row[number], share)
         room -= min(sides[number], share)
-
-
-def printable(text: str) -> str:
-    """A text for a terminal: what is not printable is shown as "?"."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def centre(record: Record) -> tuple[float, float]:

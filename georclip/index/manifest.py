@@ -18,6 +18,7 @@ from typing import Any
 
 from georclip.errors import IndexCorruptError, IndexFormatError
 from georclip.index.files import FileRecord, Layout, write_atomically
+from georclip.printable import printable
 from georclip.values import ChipPlan, EncoderSpec
 
 FORMAT = 1
@@ -137,11 +138,6 @@ def plan_from_json(entry: Mapping[str, Any]) -> ChipPlan:
         scales=tuple(float(scale) for scale in entry["scales"]),
         min_valid_fraction=float(entry["min_valid_fraction"]),
     )
-
-
-def printable(value: object) -> str:
-    """A text as one line that a terminal can show."""
-    return "".join(sign if sign.isprintable() else "?" for sign in str(value))
 
 
 def _three(values: Iterable[Any]) -> tuple[float, float, float]:

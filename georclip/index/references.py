@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from georclip.errors import EncoderMismatchError, GeorclipError
 from georclip.index.arrayfile import pack, read_arrays
-from georclip.index.manifest import printable
+from georclip.printable import printable
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 

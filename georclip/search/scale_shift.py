@@ -11,6 +11,7 @@ than the cosine and on average gained most; it does so on held-out ones, too
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ import numpy.typing as npt
 QUANTILE = 0.8
 SHARE = 0.5
 """Of the way to equal quantiles that scores are moved."""
-MOST_CHIPS = 512
+MOST_CHIPS = 384
 """Chips of a scale that are looked at: more changes little but the cost."""
 LEAST_CHIPS = 8
 """Chips of a scale in the background below which its scores stay as they are."""
@@ -75,9 +76,7 @@ class ScaleShift:
         """
         scores = self.vectors @ direction
         parts = zip(self.bounds[:-1].tolist(), self.bounds[1:].tolist(), strict=True)
-        high = np.array(
-            [np.quantile(scores[first:end], QUANTILE) for first, end in parts], dtype=np.float64
-        )
+        high = np.array([_high(scores[first:end]) for first, end in parts], dtype=np.float64)
         return np.asarray(SHARE * (high - self.weights @ high))
 
     def apply(self, direction: _Vectors, scores: _Floats, scales: _Floats) -> _Floats:
@@ -92,3 +91,9 @@ class ScaleShift:
         place = np.minimum(np.searchsorted(self.scales, own), len(self.scales) - 1)
         known = self.scales[place] == own
         return np.where(known, scores - self.offsets(direction)[place], scores)
+
+
+def _high(scores: npt.NDArray[np.float32]) -> float:
+    """The quantile, as numpy's method "higher" has it, in a tenth of the time."""
+    place = math.ceil(QUANTILE * (len(scores) - 1))
+    return float(np.partition(scores, place)[place])

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from georclip.encoders.preprocessing import unit_rows
 from georclip.errors import QueryError
 from georclip.evaluation.ground_truth import RIGHT_SHARE
 from georclip.search.calibration import CONVINCING, Calibration
+from georclip.search.emptiness import learn_emptiness
 from georclip.search.neutral import PROMPTS, embed_neutral
 from tests.benchmarks.confidence_methods import (
     METHODS,
@@ -37,6 +39,8 @@ from tests.benchmarks.confidence_methods import (
 )
 from tests.benchmarks.confidence_scenes import SHOWN, Ground, LaidChips, make_ground
 from tests.benchmarks.machine import print_machine
+
+Key = TypeVar("Key")
 
 BACKGROUND = 2_048
 """Chips of a scene that are its background: of each scene as many, or percentiles would tell the
@@ -132,6 +136,8 @@ def ask(
         vectors, cover = _gather(ground, laid, setting)
         stored = unit_rows(vectors.astype(np.float16).astype(np.float32))
         scores = stored @ questions.T
+        some = np.random.default_rng(seed).permutation(len(stored))[:BACKGROUND]
+        empty = learn_emptiness(*ground.drawn, stored[some]).shows_nothing(stored)
         for number in range(len(questions)):
             rng = np.random.default_rng((seed, number))
             absent = cover[:, number] == 0
@@ -151,6 +157,7 @@ def ask(
                         right=cover[best, number] * shown[best] > RIGHT_SHARE,
                         background=stored[sample],
                         neutral=neutral,
+                        empty=empty[best],
                     ),
                 )
 
@@ -187,31 +194,60 @@ def _shown(laid: LaidChips, number: int, how_much: str, rng: np.random.Generator
 def choose(ground: Ground, names: np.ndarray, neutral: np.ndarray) -> dict[str, tuple[str, Method]]:
     """The best setting of each way: the mean AUROC of both kinds of scenes, on train."""
     kinds = [SETTINGS[0], SETTINGS[1], SETTINGS[3]] if ground.real else list(SETTINGS[:2])
-    answers = [[one for _, one in ask(ground, names, neutral, kind)] for kind in kinds]
+    options = {(way, name): one for way, some in METHODS.items() for name, one in some.items()}
+    options["", ""] = logistic_features  # looked at once with the others
+    merits = {option: 0.0 for option in options}
+    rows, truth = [], []
+    for kind in kinds:
+        found, present = numbers_of(ask(ground, names, neutral, kind), options)
+        rows.append(found.pop(("", ""))[:, 0])
+        truth.append(present)
+        for option, values in found.items():
+            merits[option] += auroc(values, present)[1]
     chosen = {}
     for way, settings in METHODS.items():
-        merits = {
-            name: np.mean([auroc(answers_of_kind, method)[1] for answers_of_kind in answers])
-            for name, method in settings.items()
-        }
-        best = max(merits, key=lambda name: merits[name])
+        best = max(settings, key=lambda name: merits[way, name])
         chosen[way] = (best, settings[best])
-    fitted = fit_logistic([one for kind in answers for one in kind])
+    fitted = fit_logistic(np.concatenate(rows), np.concatenate(truth))
     chosen["logistic of kept, pooled cosine and z-score"] = ("fitted", fitted)
     return chosen
 
 
-def fit_logistic(answers: Sequence[Asked]) -> Method:
+def numbers_of(
+    answers: Iterable[tuple[int, Asked]], methods: Mapping[Key, Method]
+) -> tuple[dict[Key, np.ndarray], np.ndarray]:
+    """What each way says of the first hits, (answers, hits, ...), and which show the class."""
+    found: dict[Key, list[np.ndarray]] = {key: [] for key in methods}
+    present = []
+    for _, one in answers:  # one at a time: together they would fill the memory
+        present.append(one.present)
+        for key, method in methods.items():
+            found[key].append(method(one, HITS))
+    return {key: np.stack(values) for key, values in found.items()}, np.array(present)
+
+
+def auroc(values: np.ndarray, present: np.ndarray) -> tuple[float, float]:
+    """Chance that a scene with the class gets the higher number: by its first hit, by its best.
+
+    All classes together, so that numbers of different questions are compared; ties count half.
+    """
+    found = []
+    for each in (values[:, 0], values.max(axis=1)):
+        above = each[present][:, None] - each[~present][None]
+        found.append(float((above > 0).mean() + 0.5 * (above == 0).mean()))
+    return found[0], found[1]
+
+
+def logistic_features(asked: Asked, count: int) -> np.ndarray:
+    """What the logistic regression looks at, (count, 3)."""
+    sure = np.clip(kept(asked, count), 1e-9, 1 - 1e-9)
+    return np.stack(
+        [np.log(sure / (1 - sure)), pooled_cosine(asked, count), z_score(asked, count)], axis=1
+    )
+
+
+def fit_logistic(rows: np.ndarray, truth: np.ndarray) -> Method:
     """Logistic regression of the first hits' features on whether the class is there."""
-
-    def features(asked: Asked, count: int) -> np.ndarray:
-        sure = np.clip(kept(asked, count), 1e-9, 1 - 1e-9)
-        return np.stack(
-            [np.log(sure / (1 - sure)), pooled_cosine(asked, count), z_score(asked, count)], axis=1
-        )
-
-    rows = np.stack([features(one, 1)[0] for one in answers])
-    truth = np.array([one.present for one in answers], dtype=np.float64)
     mean, spread = rows.mean(axis=0), rows.std(axis=0)
     design = np.column_stack([(rows - mean) / spread, np.ones(len(rows))])
     weights = np.zeros(design.shape[1])
@@ -220,22 +256,7 @@ def fit_logistic(answers: Sequence[Asked]) -> Method:
         slope = design.T @ (chance - truth) + 0.1 * weights
         curvature = (design.T * (chance * (1 - chance))) @ design + 0.1 * np.eye(len(weights))
         weights -= np.linalg.solve(curvature, slope)
-    return lambda asked, count: (features(asked, count) - mean) / spread @ weights[:-1]
-
-
-def auroc(answers: Sequence[Asked], method: Method) -> tuple[float, float]:
-    """Chance that a scene with the class gets the higher number: by its first hit, by its best.
-
-    All classes together, so that numbers of different questions are compared; ties count half.
-    """
-    numbers = [method(one, HITS) for one in answers]
-    present = np.array([one.present for one in answers])
-    found = []
-    for each in ([one[0] for one in numbers], [one.max() for one in numbers]):
-        values = np.array(each)
-        above = values[present][:, None] - values[~present][None]
-        found.append(float((above > 0).mean() + 0.5 * (above == 0).mean()))
-    return found[0], found[1]
+    return lambda asked, count: (logistic_features(asked, count) - mean) / spread @ weights[:-1]
 
 
 def print_aurocs(
@@ -248,14 +269,15 @@ def print_aurocs(
         f"| way | chosen on train | {' | '.join(one.name for one in settings)} |\n"
         f"|---|---|{'---|' * len(settings)}"
     )
-    found: dict[str, list[str]] = {way: [] for way in chosen}
+    cells: dict[str, list[str]] = {way: [] for way in chosen}
+    methods = {way: method for way, (_, method) in chosen.items()}
     for setting in settings:
-        answers = [one for _, one in ask(ground, names, neutral, setting)]
-        for way, (_, method) in chosen.items():
-            first, best = auroc(answers, method)
-            found[way].append(f"{first:.3f} / {best:.3f}")
+        found, present = numbers_of(ask(ground, names, neutral, setting), methods)
+        for way, values in found.items():
+            first, best = auroc(values, present)
+            cells[way].append(f"{first:.3f} / {best:.3f}")
     for way, (name, _) in chosen.items():
-        print(f"| {way} | {name} | {' | '.join(found[way])} |", flush=True)
+        print(f"| {way} | {name} | {' | '.join(cells[way])} |", flush=True)
 
 
 def print_f1(ground: dict[str, Ground], names: np.ndarray, neutral: np.ndarray) -> None:
@@ -290,7 +312,8 @@ def f1_curves(
     for number, one in ask(ground, names, neutral, setting):
         for of, way in kinds:
             values = WAYS[way](one, len(one.scores) if of == "all chips" else HITS)
-            right = one.right[: len(values)]
+            answer = one.as_ranked() if way == "confidence" else one
+            right = answer.right[: len(values)]
             counts[of, way][:, number] += [
                 _at_least(values[right]), _at_least(values), np.full(len(CUTS), right.sum()),
             ]  # fmt: skip
@@ -346,9 +369,10 @@ def print_captions(ground: Ground, questions: list[np.ndarray], neutral: np.ndar
     print(f"| way | {' | '.join(one.name for one in settings)} |\n|---|{'---|' * len(settings)}")
     rows: dict[str, list[str]] = {way: [] for way in WAYS}
     for setting in settings:
-        answers = [one for some in questions for _, one in ask(ground, some, neutral, setting)]
-        for way, method in WAYS.items():
-            first, best = auroc(answers, method)
+        answers = (one for some in questions for one in ask(ground, some, neutral, setting))
+        found, present = numbers_of(answers, WAYS)
+        for way, values in found.items():
+            first, best = auroc(values, present)
             rows[way].append(f"{first:.3f} / {best:.3f}")
     for way, cells in rows.items():
         print(f"| {way} | {' | '.join(cells)} |", flush=True)

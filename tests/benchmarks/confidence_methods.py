@@ -26,6 +26,7 @@ class Asked:
         right: Which of them show the class, bool (n,).
         background: Seeded sample of the scene's chips, (b, dim).
         neutral: Embedded prompts, (m, dim).
+        empty: Which chips the engine puts last, since they show nothing: bool (n,).
     """
 
     present: bool
@@ -35,6 +36,15 @@ class Asked:
     right: np.ndarray
     background: np.ndarray
     neutral: np.ndarray
+    empty: np.ndarray
+
+    def as_ranked(self) -> Asked:
+        """The answer as the engine gives it: chips that show nothing behind all others."""
+        order = np.argsort(self.empty, kind="stable")
+        return replace(
+            self, vectors=self.vectors[order], scores=self.scores[order],
+            right=self.right[order], empty=self.empty[order],
+        )  # fmt: skip
 
     def others(self, count: int) -> np.ndarray:
         """Cosines of chips with the prompts, (count, m)."""
@@ -123,10 +133,11 @@ def pooled_softmax(asked: Asked, count: int) -> np.ndarray:
 
 
 def kept(asked: Asked, count: int) -> np.ndarray:
-    """`Calibration.text_confidence`, of as many chips as the engine hands it."""
-    found = calibrate(asked).text_confidence(asked.question, asked.vectors[: max(count, 100)])
+    """`Calibration.text_confidence`, of as many chips as the engine hands it, as it ranks them."""
+    ranked = asked.as_ranked()
+    found = calibrate(asked).text_confidence(asked.question, ranked.vectors[: max(count, 100)])
     assert found is not None
-    return found[:count]
+    return np.where(ranked.empty[:count], 0.0, found[:count])
 
 
 def calibrate(asked: Asked) -> Calibration:

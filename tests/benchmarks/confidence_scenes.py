@@ -19,6 +19,7 @@ from PIL import Image
 
 from georclip.captions.records import CaptionedImage
 from georclip.encoders.base import Encoder
+from georclip.encoders.empty_pictures import draw_empty_pictures
 from georclip.evaluation.ground_truth import measure_shares
 from georclip.evaluation.mosaic import Mosaic, lay_mosaic, resample_scene
 from georclip.index.store import IndexStore
@@ -243,6 +244,7 @@ class Ground:
         other_sizes: Laid scenes of other pictures at other pixel sizes, to be mixed in.
         real: Vectors of real scenes' chips, by their key in `SHOWN`.
         nothing: Vectors of chips that show nothing.
+        drawn: Kinds and vectors of the drawn pictures by which the engine tells such chips.
     """
 
     labels: tuple[str, ...]
@@ -250,6 +252,7 @@ class Ground:
     other_sizes: tuple[LaidChips, ...]
     real: dict[str, np.ndarray]
     nothing: np.ndarray
+    drawn: tuple[tuple[str, ...], np.ndarray]
 
 
 def make_ground(
@@ -295,10 +298,12 @@ def make_ground(
     if scenes is not None and not file.exists():
         with tempfile.TemporaryDirectory() as scratch:
             np.savez(file, **embed_real(encoder, scenes, split, Path(scratch)))
+    kinds, pictures = draw_empty_pictures(encoder.spec.image_size_px)
     return Ground(
         labels=labels,
         laid=tuple(laid(seed, 1.0) for seed in range(seeds)),
         other_sizes=(laid(5, 0.5), laid(6, 2.0)),
         real={} if scenes is None else dict(np.load(file)),
         nothing=embed_nothing(encoder, seed=base),
+        drawn=(kinds, encoder.encode_images(pictures)),
     )

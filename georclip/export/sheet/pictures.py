@@ -17,6 +17,7 @@ from georclip.export.sheet.backdrop import Backdrop, read_backdrop
 from georclip.export.sheet.chip import ChipPicture, no_picture, read_chip
 from georclip.export.sheet.projection import View
 from georclip.georeference import Georeference
+from georclip.printable import printable
 from georclip.scenes.access import Access, is_remote
 from georclip.scenes.pixels import PixelReader
 from georclip.scenes.raster import GDAL_ERRORS, gdal_settings, open_raster, reason
@@ -89,7 +90,7 @@ def read_pictures(hits: Hits, maps: Sequence[MapPlan], access: Access) -> Pictur
             pictures, drawn = opened.read(shown, views)
         except (GeorclipError, *GDAL_ERRORS) as error:
             why = _reason(error, uri)
-            log.warning("no pictures of %s: %s", uri, why)
+            log.warning("no pictures of %s: %s", printable(uri), printable(why))
             pictures, drawn = [no_picture(why)] * len(numbers), []
         for number, picture in zip(numbers, pictures, strict=True):
             chips[number] = picture
