@@ -44,7 +44,8 @@ def paint(path, *blue, gain=1.0, offset_px=0, seed=0):
     pixels[:] = COLOURS["green"]
     for col, row, side in blue:
         pixels[row : row + side, col : col + side] = COLOURS["blue"]
-    pixels = (pixels + rng.normal(0, 12, pixels.shape)) * gain
+    patches = rng.normal(0, 12, (SIDE // 10, SIDE // 10, 3))  # fields: plain noise is left out
+    pixels = (pixels + patches.repeat(10, axis=0).repeat(10, axis=1)) * gain
     pixels = np.clip(pixels, 0, 255).astype(np.uint8)[offset_px:, offset_px:]
     transform = Affine(5, 0, 500_000 + 5 * offset_px, 0, -5, 5_000_000 - 5 * offset_px)
     with rasterio.open(
