@@ -263,7 +263,9 @@ class Hit:
         confidence: In [0, 1], comparable between questions; None until the index has a background.
         chip: The place.
         scene: The scene it was cut from.
-        members: chip_ids of worse chips that stand for the same object, best first.
+        members: chip_ids of worse chips that stand for the same object, best first: of those that
+            are among the question's best candidates, so that more of them are named where more
+            hits are asked for.
         convincing: Whether the confidence is one to rely on; None where there is none.
     """
 

@@ -31,6 +31,11 @@ _LEAST_POOL = 48
 _WIDER = 4
 _LAST = 100
 """Where none of the worst so many candidates is sure enough, no worse one is looked for."""
+_MOST_POOL = 25_600
+"""Candidates beyond which no more are looked for, unless as many hits are wanted."""
+_MOST_SHIFTED = 1_600
+"""The same where only scales are in question: what has a lower cosine than so many, and would
+still rank before them, is let go for the sake of time."""
 _BEHIND = 2.0
 """Taken from the rank_score of a chip that shows nothing: cosines differ by no more."""
 _TOGETHER = 16
@@ -119,17 +124,37 @@ def find_hits(
         short = [
             number
             for number, candidates in zip(short, ranked, strict=True)
-            if len(candidates) == pool and _is_short(picked[number], candidates, query)
+            if len(candidates) == pool
+            and _may_bring_more(
+                picked[number], candidates, query, gain=judge.most_gain(questions[number])
+            )
         ]
         wider *= _WIDER
     return _hits(store, picked)
 
 
-def _is_short(picks: Sequence[Pick], candidates: Sequence[Candidate], query: Query) -> bool:
-    """Whether worse candidates than these might still become hits."""
-    if sum(not pick.candidate.empty for pick in picks) >= query.k:
+def _may_bring_more(
+    picks: Sequence[Pick], candidates: Sequence[Candidate], query: Query, *, gain: float
+) -> bool:
+    """Whether what was not looked at, all of lower scores, might become hits.
+
+    Args:
+        picks: What became of the candidates, best first.
+        candidates: All that were looked at, best first.
+        query: What is wanted.
+        gain: Most that a rank_score lies above its score.
+    """
+    pool = len(candidates)
+    standing = [pick.candidate for pick in picks if not pick.candidate.empty]
+    if len(standing) >= query.k:
+        if gain <= 0.0 or pool >= max(_MOST_SHIFTED, pool_size(query)):
+            return False
+        lowest = min(one.score for one in candidates)
+        return lowest + gain > standing[query.k - 1].rank_score
+    if pool >= max(_MOST_POOL, _WIDER * pool_size(query)):
         return False
-    return any(one.is_sure(query) for one in candidates[-_LAST:])
+    last = [one for one in candidates if not one.empty][-_LAST:]
+    return not last or any(one.is_sure(query) for one in last)
 
 
 def _best(

@@ -79,6 +79,10 @@ class ScaleShift:
         high = np.array([_high(scores[first:end]) for first, end in parts], dtype=np.float64)
         return np.asarray(SHARE * (high - self.weights @ high))
 
+    def most_gain(self, direction: _Vectors) -> float:
+        """Most that `apply` adds to a score: of the scale whose scores lie lowest, at least 0."""
+        return max(0.0, -float(self.offsets(direction).min()))
+
     def apply(self, direction: _Vectors, scores: _Floats, scales: _Floats) -> _Floats:
         """What to rank candidates by.
 
