@@ -75,8 +75,8 @@ def test_search_answers_with_valid_geojson(world):
     answer = search(world, "harbor with ships", "-k", "7")
     assert findings(json.dumps(answer)) == []
     assert [f["properties"]["rank"] for f in answer["features"]] == list(range(1, 8))
-    scores = [f["properties"]["score"] for f in answer["features"]]
-    assert scores == sorted(scores, reverse=True)
+    ranked_by = [f["properties"]["rank_score"] for f in answer["features"]]
+    assert ranked_by == sorted(ranked_by, reverse=True)
     assert set(answer["features"][0]["properties"]) == {
         "rank", "score", "rank_score", "confidence", "scene", "uri", "scene_id", "acquired",
         "col_off", "row_off", "width", "height", "scale", "gsd_m", "valid_fraction", "chip_id",

@@ -64,7 +64,9 @@ def test_the_answer_to_one_question_is_as_it_was() -> None:
     document = json.loads(dumps_hits(some_hits(), "geojson"))
     assert list(document["features"][0]["properties"]) == list(PROPERTIES)
     assert document["features"][0]["id"] == "chip0001"
-    assert list(document["georclip"]) == ["query", "encoder", "rows_considered", "version"]
+    assert list(document["georclip"]) == [
+        "query", "question", "encoder", "rows_considered", "version",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", READABLE)

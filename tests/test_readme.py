@@ -145,7 +145,7 @@ def test_layers_in_the_readme_are_those_that_are_checked():
         {name.strip().removeprefix("georclip.") for name in re.split(r"[:|]", layer)}
         for layer in reversed(layers)
     ]
-    (drawn,) = (body for body in blocks("text") if body.startswith("errors <-"))
+    (drawn,) = (body for body in blocks("text") if body.startswith("errors"))
     shown = [{name.strip() for name in re.split(r"[,|]", layer)} for layer in drawn.split("<-")]
     assert shown == checked
 
