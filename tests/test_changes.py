@@ -258,7 +258,7 @@ def test_formats_tell_the_same_places(index, tmp_path):
     assert len(csv) == 4
     table = run("forest", "-i", path, *TIMES, "-k", 3, "-f", "table").stdout.splitlines()
     assert len(table) == 4
-    assert table[0].split()[:3] == ["rank", "change", "z"]
+    assert table[0].split()[:3] == ["rank", "ranked", "by"]
 
 
 def test_nothing_to_compare_is_no_error(index):

@@ -154,3 +154,17 @@ def test_filters_that_make_no_sense_are_query_errors(options: dict[str, object])
 def test_something_must_be_wanted() -> None:
     with pytest.raises(QueryError, match="not wanted"):
         build_query("ships::-1")
+
+
+@pytest.mark.parametrize("text", ["buildings:0.5", "harbor::0.5::2", "ships: 2", "a::1::2"])
+def test_weights_that_were_meant_otherwise_are_named(text: str) -> None:
+    with pytest.raises(QueryError, match="after two colons"):
+        parse_term(text)
+
+
+@pytest.mark.parametrize("text", ["map 1:5000", "houses at 10:30", "a::b", "ships::0.5"])
+def test_other_colons_are_left_alone(text: str) -> None:
+    try:
+        assert parse_term(text).value
+    except QueryError as error:
+        assert "after two colons" not in str(error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,7 +80,7 @@ def remark_on(index: Index, results: Sequence[SearchResult]) -> str:
         return index.why_nothing(results[0].query)
     least = results[0].query.min_confidence
     if not any(one.hits for one in results):
-        return f"No chip answers with a confidence of {least:g} or more: ask for less, or for none."
+        return f"No chip answers with a confidence of {least:g} or more{_surest(index, results)}."
     from georclip.export.records import describe
     from georclip.search.calibration import CONVINCING
 
@@ -97,3 +98,12 @@ def remark_on(index: Index, results: Sequence[SearchResult]) -> str:
     return (
         f"Nothing convincing was found for {len(weak)} of {len(results)} questions: {named}{more}"
     )
+
+
+def _surest(index: Index, results: Sequence[SearchResult]) -> str:
+    """What the surest of the first hits has, where none was sure enough."""
+    if len(results) > 1:
+        return ""
+    asked = index.search(replace(results[0].query, min_confidence=None))
+    surest = max((hit.confidence or 0.0 for hit in asked.hits), default=0.0)
+    return f"; the surest of the first {len(asked.hits)} has {surest:.2f}"

@@ -114,6 +114,14 @@ def changes(
             text, from_=from_, to=to, direction=direction, bbox=bbox, aoi=aoi, scene=scene, k=k
         )
         nothing = index.why_no_changes(result)
+        if not nothing:
+            filters = {"bbox": bbox, "aoi": aoi, "scene": scene}
+            shown = [index.search(text, dates=dates, **filters) for dates in (from_, to)]  # type: ignore[arg-type]
+            if all(one.convincing is False for one in shown):
+                nothing = (
+                    "Neither time shows anything that convinces: these are changes of what comes "
+                    f"nearest to {text!r}."
+                )
     if output is None:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         sys.stdout.write(dumps_changes(result, output_format or "geojson", width=width))

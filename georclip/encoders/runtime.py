@@ -167,5 +167,10 @@ def word_ids(text: str, tokenizer: WordTokenizer) -> npt.NDArray[np.int64]:
     near = dict.fromkeys(
         word for unknown in encoded.unknown[:3] for word in tokenizer.nearest(unknown, n=3)
     )
-    hint = f"; near ones that it knows: {', '.join(near)}" if near else ""
+    hint = (
+        f"; near ones that it knows: {', '.join(near)}"
+        if near
+        else ": ask in other words of what is seen from above, such as lake, houses or runway, or "
+        "index with a model that knows more (georclip models)"
+    )
     raise QueryError(f"the model knows no word of {text!r}{hint}")

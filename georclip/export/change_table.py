@@ -11,8 +11,8 @@ from georclip.export.tabular import aligned, centre
 from georclip.printable import printable
 
 _COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
-    ("rank", ">"), ("change", ">"), ("z", ">"), ("from", ">"), ("to", ">"), ("lon", ">"),
-    ("lat", ">"), ("date from", "<"), ("date to", "<"), ("scene from", "<"), ("scene to", "<"),
+    ("rank", ">"), ("ranked by", ">"), ("change", ">"), ("z", ">"), ("from", ">"), ("to", ">"),
+    ("lon", ">"), ("lat", ">"), ("date from", "<"), ("date to", "<"), ("scene from", "<"), ("scene to", "<"),
 )  # fmt: skip
 
 
@@ -36,6 +36,7 @@ def _row(record: ChangeRecord) -> list[str]:
     lon, lat = centre(record)
     return [
         str(record.rank),
+        f"{record.rank_change:+.3f}",
         f"{record.change:+.3f}",
         "-" if record.change_z is None else f"{record.change_z:+.1f}",
         f"{record.score_from:.3f}",

@@ -28,8 +28,8 @@ from georclip.values import SearchResult
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 _MIN_NAME_WIDTH = 8
 _COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
-    ("query", "<"), ("rank", ">"), ("score", ">"), ("confidence", ">"), ("scene", "<"),
-    ("lon", ">"), ("lat", ">"), ("side m", ">"), ("acquired", "<"),
+    ("query", "<"), ("rank", ">"), ("score", ">"), ("ranked by", ">"), ("confidence", ">"),
+    ("scene", "<"), ("lon", ">"), ("lat", ">"), ("side m", ">"), ("acquired", "<"),
 )  # fmt: skip
 """Headings of a table; `_left_out` says which of them it goes without."""
 WORDS = frozenset({"query", "scene", "scene from", "scene to"})
@@ -118,6 +118,8 @@ def _left_out(hits: Hits) -> set[str]:
     without = set() if hits.answers_many else {"query"}
     if all(record.confidence is None for record in hits.records):
         without.add("confidence")
+    if all(abs(record.rank_score - record.score) < 5e-4 for record in hits.records):
+        without.add("ranked by")
     return without
 
 
@@ -129,6 +131,7 @@ def _row(record: HitRecord) -> list[str]:
         printable(record.query or ""),
         str(record.rank),
         f"{record.score:.3f}",
+        f"{record.rank_score:.3f}",
         "-" if record.confidence is None else f"{record.confidence:.2f}",
         printable(record.scene),
         f"{lon:.5f}",

@@ -50,7 +50,11 @@ def vector_at_place(store: IndexStore, place: str) -> npt.NDArray[np.float32]:
     with store.snapshot():
         rows = store.select(aoi=point).rows
         if not len(rows):
-            raise QueryError(f"no chip covers {place}: {_covered(store)}")
+            swapped = Point(lat, lon) if abs(lon) <= 90.0 else None
+            hint = ""
+            if swapped is not None and len(store.select(aoi=swapped)):
+                hint = f"; {lat:g},{lon:g} is covered: are longitude and latitude swapped?"
+            raise QueryError(f"no chip covers {place}: {_covered(store)}{hint}")
         chips = store.fetch(rows)
         best = min(range(len(rows)), key=lambda at: _farness(chips[at], lon, lat))
         vector: npt.NDArray[np.float32] = store.vectors(rows[best : best + 1])[0]

@@ -147,6 +147,11 @@ def _find(
         return [()] * len(questions)
     judge = judges.of(store)
     if query.min_confidence is not None and not all(map(judge.can_tell, questions)):
+        if any(len(question.parts) > 1 for question in questions):
+            raise QueryError(
+                "nobody can say how sure answers to several terms are: ask for one of them, or "
+                "without a least confidence"
+            )
         raise QueryError(
             f"{store.path} does not say how sure its answers are: it was made by an earlier "
             "georclip, or holds too few chips. Say georclip index for one of its scenes again, "

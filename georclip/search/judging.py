@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from georclip.search import empty_reference, neutral
-from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
+from georclip.search.calibration import CONVINCING, Calibration, block_of
 from georclip.search.emptiness import Emptiness, asks_for_nothing, learn_emptiness
 from georclip.search.scale_shift import ScaleShift
 
@@ -51,14 +51,15 @@ class Judge:
         return self.calibration is not None or self.emptiness is not None
 
     def can_tell(self, question: Question) -> bool:
-        """Whether the index can say how sure answers to a question are."""
-        known = self.calibration
-        if known is None:
+        """Whether the index can say how sure answers to a question are.
+
+        Of several terms nobody can: confidences of each do not add up to one of all.
+        """
+        if self.calibration is None or len(question.parts) > 1:
             return False
-        pictures = {part.is_picture for part in question.parts}
-        return (True not in pictures or known.peers is not None) and (
-            False not in pictures or known.prompts is not None
-        )
+        (part,) = question.parts
+        known = self.calibration.peers if part.is_picture else self.calibration.prompts
+        return known is not None
 
     def pool_size(self, chips: int) -> int:
         """Best chips of a question to have at hand where so many are to be judged."""
@@ -94,19 +95,14 @@ class Judge:
                 them, or all there are.
 
         Returns:
-            float64 in [0, 1], (n,); None where the index cannot say.
+            float64 in [0, 1], (n,); None where nobody can say: see `can_tell`.
         """
-        if self.calibration is None:
+        if self.calibration is None or not self.can_tell(question):
             return None
-        wanted: list[Confidences] = []
-        unwanted: list[Confidences] = []
-        parts = sorted(question.parts, key=lambda part: part.weight < 0)  # wanted ones first
-        for part in parts:
-            confidence = _of_part(self.calibration, part, vectors)
-            if confidence is None:
-                return None
-            (wanted if part.weight > 0 else unwanted).append(confidence)
-        return combine(wanted, unwanted, [abs(part.weight) for part in parts])
+        (part,) = question.parts
+        if part.is_picture:
+            return self.calibration.image_confidence(part.vector, vectors)
+        return self.calibration.text_confidence(part.vector, vectors)
 
 
 class Judges:
@@ -165,9 +161,3 @@ def _asks_for_nothing(emptiness: Emptiness, part: Part) -> bool:
     if part.is_picture:
         return bool(emptiness.shows_nothing(part.vector[None])[0])
     return asks_for_nothing(part.label)
-
-
-def _of_part(calibration: Calibration, part: Part, vectors: Vectors) -> Confidences | None:
-    if part.is_picture:
-        return calibration.image_confidence(part.vector, vectors)
-    return calibration.text_confidence(part.vector, vectors)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import shapely
+
 from georclip.values import DateRange, Query
 
 if TYPE_CHECKING:
@@ -31,7 +33,10 @@ def why_nothing(store: IndexStore, query: Query) -> str:
         reasons.append(f"no scene was taken {within(query.dates)}; {known_times(info)}")
     if query.aoi is not None and not len(store.select(aoi=query.aoi)):
         covered = ",".join(f"{side:.4f}" for side in info.bounds)
-        reasons.append(f"no chip lies in the area asked for; the index covers {covered}")
+        hint = ""
+        if len(store.select(aoi=shapely.transform(query.aoi, lambda lonlat: lonlat[:, ::-1]))):
+            hint = " (with longitude and latitude swapped, chips do lie in it)"
+        reasons.append(f"no chip lies in the area asked for{hint}; the index covers {covered}")
     if not reasons:
         reasons.append("chips pass each of them, and none passes all: leave one out")
     return f"No chip passes the filters: {'. '.join(reasons)}."

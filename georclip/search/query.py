@@ -25,6 +25,8 @@ _INSTANT = re.compile(
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EMPTY = 'the question is empty: say what to look for, such as "harbor with ships"'
 _MOST_TERMS = 1_000
+_LIKE_A_WEIGHT = re.compile(r"[^:\d\s]:\s*[-+]?\d+(\.\d+)?\s*$", re.ASCII)
+_A_WEIGHT = re.compile(r"::\s*[-+]?\d+(\.\d+)?$", re.ASCII)
 _FORMS = "write for example 2018-10-13, 2018-10-13T15:00:00Z or 2018-01-01/2018-12-31"
 
 
@@ -133,6 +135,8 @@ def parse_term(text: str) -> Term:
     if not separator:
         sentence, suffix = text, "1"
     sentence = " ".join(sentence.split())
+    if _LIKE_A_WEIGHT.search(text) or _A_WEIGHT.search(sentence):
+        raise QueryError(f'a weight follows once, after two colons, as in "ships::0.5": {text!r}')
     if not sentence:
         raise QueryError(f"the term {text!r} has no words: say what to look for")
     if CONTROL.search(sentence):
