@@ -110,10 +110,19 @@ def test_any_text_is_a_range_or_a_query_error(text: str) -> None:
 def test_a_whole_question() -> None:
     query = build_query("ships::2", bbox="-77,34,-76,35", dates="2018-01-01/..", scenes="*s2*", k=3)
     assert query.terms == (Term(kind="text", value="ships", weight=2.0),)
+
     assert query.k == 3
     assert query.aoi is not None and query.aoi.equals(shapely.box(-77, 34, -76, 35))
     assert query.dates == DateRange(start=at(2018, 1, 1), end=None)
     assert query.scenes == "*s2*"
+
+
+@pytest.mark.parametrize("weight", ["1e308", "-1e7", "1e-300", "-1e-7"])
+def test_weights_that_floats_would_lose_are_refused(weight: str) -> None:
+    with pytest.raises(QueryError, match="out of range: give one between 1e-06 and 1e"):
+        build_query("boats", more=[parse_term(f"ships::{weight}")])
+    for kept in ("1e6", "1e-6", "-1e6"):
+        build_query("boats", more=[parse_term(f"ships::{kept}")])
 
 
 def test_a_question_without_filters_has_none() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from georclip.errors import ExportError, QueryError
-from georclip.export.asked import read_question
+from georclip.export.asked import read_question, read_text
 from georclip.export.records import ABSENT, OPTIONAL, PROPERTIES, HitRecord, Hits, Kind, Provenance
 from georclip.export.writing import format_of
 from georclip.values import Query
@@ -188,7 +188,7 @@ def _provenance(member: object, path: Path) -> Provenance:
         version=str(known.get("version") or ""),
         convincing=_truth(known.get("convincing")),
         question=_question(known.get("question"), path),
-        index=str(known.get("index") or ""),
+        index=_index(known.get("index"), path),
     )
 
 
@@ -198,9 +198,20 @@ def _question(member: object, path: Path) -> Query | None:
         return None
     try:
         return read_question(member)
-    except QueryError as error:
+    except (QueryError, RecursionError) as error:
         log.warning("the question that %s keeps cannot be asked again: %s", path, error)
         return None
+
+
+def _index(member: object, path: Path) -> str:
+    """The index that hits come from; "" where the file names none that can be."""
+    if member is None or member == "":
+        return ""
+    try:
+        return read_text(member, "its name")
+    except QueryError as error:
+        log.warning("%s names no index that can be asked again: %s", path, error)
+        return ""
 
 
 def _truth(found: object) -> bool | None:
