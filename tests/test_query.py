@@ -110,7 +110,6 @@ def test_any_text_is_a_range_or_a_query_error(text: str) -> None:
 def test_a_whole_question() -> None:
     query = build_query("ships::2", bbox="-77,34,-76,35", dates="2018-01-01/..", scenes="*s2*", k=3)
     assert query.terms == (Term(kind="text", value="ships", weight=2.0),)
-
     assert query.k == 3
     assert query.aoi is not None and query.aoi.equals(shapely.box(-77, 34, -76, 35))
     assert query.dates == DateRange(start=at(2018, 1, 1), end=None)

@@ -68,7 +68,8 @@ def pack_reference(
 
     Raises:
         EncoderMismatchError: The vectors have another length than `dim`.
-        GeorclipError: There is none, or too many, a label is missing, or a vector is zero or not finite.
+        GeorclipError: There are none or too many, a label is missing, or a vector is zero or not
+            finite.
     """
     wide = np.asarray(vectors, dtype=np.float32)
     if wide.ndim != 2 or wide.shape[1] != dim:
