@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georclip.api import Index
-from georclip.errors import QueryError
+from georclip.errors import ExportError, QueryError
 from georclip.export.asked import question_member, read_question
 from georclip.export.reading import read_hits
 from georclip.export.reasking import index_of
@@ -156,6 +156,31 @@ def test_a_question_that_cannot_be_read_does_not_keep_hits_from_being_read(tmp_p
     path.write_text(json.dumps(document))
     assert read_hits(path).provenance.question is None
     assert "cannot be asked again: k is 'many'" in caplog.text
+
+
+WRONG = [
+    {"width": 10**300}, {"rank": 10**400}, {"rank": 1e300}, {"col_off": -1e19}, {"score": [1]},
+    {"acquired": "0001-01-01T00:00:00+23:00"}, {"acquired": 5}, {"chip_id": "\ud800"},
+    {"uri": "/a\ud800"}, {"members": ["\ud800"]}, {"query": "\ud800"},
+]  # fmt: skip
+NOWHERE = [
+    [], [[[0, 0], [1e200, 0], [1e200, 1e200], [0, 0]]], [[[0, 0], [1, 0], [1, 91], [0, 0]]],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, *NOWHERE], ids=lambda wrong: repr(wrong)[:40])
+def test_a_hit_that_no_format_holds_is_named(tmp_path, wrong):
+    path = changed(tmp_path)
+    document = json.loads(path.read_text())
+    feature = document["features"][1]
+    if isinstance(wrong, dict):
+        feature["properties"].update(wrong)
+    else:
+        feature["geometry"] = {"type": "Polygon", "coordinates": wrong}
+    path.write_text(json.dumps(document))
+    with pytest.raises(ExportError, match="hits.geojson: 2") as caught:
+        read_hits(path)
+    assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
 
 
 def changed(tmp_path, **member):
