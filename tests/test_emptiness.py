@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import rasterio
@@ -11,6 +13,7 @@ from rasterio.transform import from_origin
 
 import georclip
 from georclip.encoders.empty_pictures import draw_empty_pictures
+from georclip.index.references import Reference
 from georclip.search.emptiness import asks_for_nothing, learn_emptiness
 from georclip.search.empty_reference import NAME, keep_nothing
 from georclip.search.judging import Judges
@@ -203,3 +206,11 @@ def test_the_benchmark_counts_what_is_put_last(seed, tmp_path_factory, capsys) -
     assert all(row.after <= row.before for row in rows)
     assert {row.kind for row in rows} >= {"cloud", "noise, colour"}
     assert "| cloud | " in capsys.readouterr().out
+
+
+def test_one_picture_of_nothing_takes_no_chip_away(made) -> None:
+    kinds, bank, _, _ = made
+    for count, learns in ((1, False), (2, True)):
+        kept = Reference(labels=tuple(kinds[:count]), vectors=bank[:count], made_from="anybody")
+        store = SimpleNamespace(background=lambda: None, reference={NAME: kept}.get)
+        assert (Judges().of(store).emptiness is not None) is learns

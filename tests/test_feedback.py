@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georclip.api import Index
-from georclip.errors import QueryError
+from georclip.errors import ExportError, QueryError
 from georclip.export.asked import question_member, read_question
 from georclip.export.reading import read_hits
+from georclip.export.reasking import index_of
 from georclip.export.records import describe
 from georclip.index.store import IndexStore
 from georclip.search.feedback import BAD, GOOD, with_marks
@@ -113,6 +114,13 @@ def test_a_question_in_words():
         {"terms": [{"kind": "text", "value": "x", "weight": "1"}]},
         {"terms": [{"kind": "text", "value": "x", "weight": float("inf")}]},
         {"terms": [{"kind": "text", "value": "x", "weight": -1}]},
+        {"terms": [{"kind": "text", "value": "x", "weight": 10**400}]},
+        {"terms": [{"kind": "text", "value": "x", "weight": 1e308}]},
+        {"terms": [{"kind": "text", "value": "a\ud800", "weight": 1}]},
+        {"terms": [{"kind": "image", "value": "a\ud800.png", "weight": 1}]},
+        {"terms": [{"kind": "hit", "value": "\udfff", "weight": 1}]},
+        {"scenes": "\ud800*"}, {"min_confidence": 10**400}, {"min_confidence": -(10**400)},
+        {"terms": [{"kind": [], "value": "x", "weight": 1}]},
         {"terms": [{"kind": "text", "value": "x", "weight": 1}] * 1_001},
         {"k": 0}, {"k": True}, {"k": 1e9}, {"k": "3"}, {"grouping": "all"}, {"grouping": ["none"]},
         {"dates": 5}, {"dates": "yesterday"}, {"scenes": ["*"]}, {"min_confidence": 2},
@@ -148,6 +156,66 @@ def test_a_question_that_cannot_be_read_does_not_keep_hits_from_being_read(tmp_p
     path.write_text(json.dumps(document))
     assert read_hits(path).provenance.question is None
     assert "cannot be asked again: k is 'many'" in caplog.text
+
+
+WRONG = [
+    {"width": 10**300}, {"rank": 10**400}, {"rank": 1e300}, {"col_off": -1e19}, {"score": [1]},
+    {"acquired": "0001-01-01T00:00:00+23:00"}, {"acquired": 5}, {"chip_id": "\ud800"},
+    {"uri": "/a\ud800"}, {"members": ["\ud800"]}, {"query": "\ud800"},
+]  # fmt: skip
+NOWHERE = [
+    [], [[[0, 0], [1e200, 0], [1e200, 1e200], [0, 0]]], [[[0, 0], [1, 0], [1, 91], [0, 0]]],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", [*WRONG, *NOWHERE], ids=lambda wrong: repr(wrong)[:40])
+def test_a_hit_that_no_format_holds_is_named(tmp_path, wrong):
+    path = changed(tmp_path)
+    document = json.loads(path.read_text())
+    feature = document["features"][1]
+    if isinstance(wrong, dict):
+        feature["properties"].update(wrong)
+    else:
+        feature["geometry"] = {"type": "Polygon", "coordinates": wrong}
+    path.write_text(json.dumps(document))
+    with pytest.raises(ExportError, match="hits.geojson: 2") as caught:
+        read_hits(path)
+    assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
+
+
+def changed(tmp_path, **member):
+    """A file of hits, with other members of its provenance."""
+    from georclip.export.writing import write_hits
+
+    path = tmp_path / "hits.geojson"
+    write_hits(some_hits(), path, overwrite=True)
+    document = json.loads(path.read_text())
+    document["georclip"].update(member)
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_a_number_too_large_for_a_question_leaves_the_hits(tmp_path, caplog):
+    question = question_member(ASKED)
+    question["terms"][0]["weight"] = 10**400
+    path = changed(tmp_path, question=question)
+    assert len(read_hits(path).records) == len(some_hits().hits)
+    assert "cannot be asked again: a weight is 1000" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nError: b", "a\ud800", "a" * 10_001, 5, ["a"]])
+def test_an_index_that_has_no_such_name_is_not_opened(tmp_path, caplog, name):
+    hits = read_hits(changed(tmp_path, index=name))
+    assert hits.provenance.index == ""
+    assert (
+        "names no index that can be asked again" in caplog.text and "\n" not in caplog.messages[0]
+    )
+
+
+def test_names_in_errors_cannot_steer_a_terminal(tmp_path):
+    path = changed(tmp_path, index="/a\u202eb")
+    with pytest.raises(QueryError, match=r"index /a\?b, which"):
+        index_of(read_hits(path), path, tmp_path / "georclip-index")
 
 
 # --- an index ------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -21,7 +23,9 @@ from georclip.scenes.scene import open_scene
 from georclip.search.heat import heat_map
 from georclip.search.heat_asking import ask_scene, find_scene
 from georclip.search.heat_plan import Length, plan_heat
+from georclip.search.query import build_query
 from georclip.search.spreading import Axis, spread
+from georclip.search.terms import resolve
 from georclip.testing import COLOURS, FakeEncoder
 from tests.conftest import PLACES, write_raster
 from tests.test_cli import assert_one_line_error, georclip, write_scene
@@ -53,6 +57,49 @@ def red_map(path, *, side="32px", stride="8px", encoder=None):
         stride=Length.parse(stride),
         memory_bytes=MEMORY,
     )
+
+
+class Listening(FakeEncoder):
+    """Says what it was asked, of an architecture that is asked in templates, and reads 20 signs."""
+
+    def __init__(self):
+        super().__init__()
+        self.spec = replace(self.spec, architecture="ViT-B-32")
+        self.asked = []
+
+    def encode_texts(self, texts):
+        self.asked.append(list(texts))
+        return super().encode_texts(texts)
+
+    def unread(self, text):
+        return text[20:]
+
+
+def ask_of_patch(tmp_path, encoder, text):
+    write_raster(tmp_path / "scene.tif", patched())
+    return ask_scene(
+        open_scene(str(tmp_path / "scene.tif")), encoder, text, side=Length.parse("32px"),
+        stride=Length.parse("32px"), memory_bytes=MEMORY,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("text", [" red   roofs among green trees ::0.5", "red::2"])
+def test_a_map_is_asked_as_a_search_is(tmp_path, caplog, text):
+    searched, mapped = Listening(), Listening()
+    store = SimpleNamespace(check_encoder=lambda spec: None)
+    resolve(store, searched, build_query(text))
+    said = caplog.messages.copy()
+    caplog.clear()
+    ask_of_patch(tmp_path, mapped, text)
+    assert mapped.asked == searched.asked
+    assert caplog.messages == said
+    assert any("leaves out its end" in one for one in said) is (len(text) > 20)
+
+
+@pytest.mark.parametrize("text", ["", " ", "red\x1b[2J", "red::", "red::-1", "red::1e300"])
+def test_what_a_search_refuses_a_map_does(tmp_path, text):
+    with pytest.raises(QueryError):
+        ask_of_patch(tmp_path, FakeEncoder(), text)
 
 
 def peak(values):

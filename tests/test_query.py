@@ -116,6 +116,14 @@ def test_a_whole_question() -> None:
     assert query.scenes == "*s2*"
 
 
+@pytest.mark.parametrize("weight", ["1e308", "-1e7", "1e-300", "-1e-7"])
+def test_weights_that_floats_would_lose_are_refused(weight: str) -> None:
+    with pytest.raises(QueryError, match="out of range: give one between 1e-06 and 1e"):
+        build_query("boats", more=[parse_term(f"ships::{weight}")])
+    for kept in ("1e6", "1e-6", "-1e6"):
+        build_query("boats", more=[parse_term(f"ships::{kept}")])
+
+
 def test_a_question_without_filters_has_none() -> None:
     query = build_query("ships")
     assert (query.k, query.aoi, query.dates, query.scenes) == (10, None, None, None)

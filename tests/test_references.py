@@ -102,6 +102,9 @@ def test_vectors_that_do_not_fit(path: Path):
         for labels, vectors in ((LABELS[:2], VECTORS), ((), VECTORS[:0])):
             with pytest.raises(GeorclipError, match="cannot name"):
                 store.keep_reference("neutral", labels, vectors, made_from="x")
+        many = np.tile(VECTORS, (342, 1))  # 1,026
+        with pytest.raises(GeorclipError, match="at most 1,024"):
+            store.keep_reference("neutral", LABELS * 342, many, made_from="x")
         for value in (0.0, np.nan, np.inf):
             with pytest.raises(GeorclipError, match="zero or not finite"):
                 store.keep_reference("neutral", LABELS, VECTORS * value, made_from="x")
@@ -127,6 +130,7 @@ FOREIGN = {
     "deep": pack([VECTORS, np.frombuffer(b"[" * 100_000, dtype=np.uint8)]),
     "no json": pack([VECTORS, np.frombuffer(b"\xff{", dtype=np.uint8)]),
     "none": packed({**WHOLE, "labels": []}, VECTORS[:0]),
+    "too many": packed({**WHOLE, "labels": LABELS * 342}, np.tile(VECTORS, (342, 1))),
     "nan": packed(WHOLE, VECTORS * np.nan),
     "long": packed(WHOLE, VECTORS * 2),
     "dim": packed(WHOLE, VECTORS[:, :3]),

@@ -73,8 +73,8 @@ def read_question(member: object) -> Query:
         k=k,
         grouping=groupings[grouping],
         aoi=None if area is None else _area(area),
-        dates=None if dates is None else parse_datetime_interval(_text(dates, "dates")),
-        scenes=None if scenes is None else _text(scenes, "scenes"),
+        dates=None if dates is None else parse_datetime_interval(read_text(dates, "dates")),
+        scenes=None if scenes is None else read_text(scenes, "scenes"),
         min_confidence=None if confidence is None else float(confidence),
     )
 
@@ -98,7 +98,7 @@ def _parsed(member: object) -> object:
         return member
     try:
         return json.loads(member)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise QueryError("it is no JSON") from None
 
 
@@ -107,21 +107,36 @@ def _term(found: object) -> Term:
         raise QueryError(f"a term is {_shown(found)}")
     return Term(
         kind=found["kind"],
-        value=_text(found.get("value"), "a term"),
+        value=read_text(found.get("value"), "a term"),
         weight=_number(found.get("weight"), "a weight"),
     )
 
 
-def _text(value: object, name: str) -> str:
+def read_text(value: object, name: str) -> str:
+    """A text of a file from anybody, if it can be a sentence, a glob or a path.
+
+    Raises:
+        QueryError: It is too long or no text, or holds control characters or lone surrogates.
+    """
     if not isinstance(value, str) or len(value) > _MOST_SIGNS or CONTROL.search(value):
         raise QueryError(f"{name} is {_shown(value)}")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise QueryError(f"{name} is {_shown(value)}, which is no Unicode text") from None
     return value
 
 
 def _number(value: object, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise QueryError(f"{name} is {_shown(value)}")
-    return float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # JSON's integers have no end
+        number = math.inf
+    if not math.isfinite(number):
+        raise QueryError(f"{name} is {_shown(value)}")
+    return number
 
 
 def _area(found: object) -> Any:  # noqa: ANN401  shapely's geometries vary

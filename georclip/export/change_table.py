@@ -12,7 +12,8 @@ from georclip.printable import printable
 
 _COLUMNS: tuple[tuple[str, Literal["<", ">"]], ...] = (
     ("rank", ">"), ("ranked by", ">"), ("change", ">"), ("z", ">"), ("from", ">"), ("to", ">"),
-    ("lon", ">"), ("lat", ">"), ("date from", "<"), ("date to", "<"), ("scene from", "<"), ("scene to", "<"),
+    ("lon", ">"), ("lat", ">"), ("date from", "<"), ("date to", "<"),
+    ("scene from", "<"), ("scene to", "<"),
 )  # fmt: skip
 
 

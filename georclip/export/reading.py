@@ -13,15 +13,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from georclip.errors import ExportError, QueryError
-from georclip.export.asked import read_question
+from georclip.export.asked import read_question, read_text
 from georclip.export.records import ABSENT, OPTIONAL, PROPERTIES, HitRecord, Hits, Kind, Provenance
 from georclip.export.writing import format_of
+from georclip.printable import printable
 from georclip.values import Query
 
 if TYPE_CHECKING:
     import geopandas
 
 log = logging.getLogger("georclip")
+
+_LAST_LON, _LAST_LAT = 360.0, 90.000001
+"""Degrees: what is beyond is no place. Others write longitudes from 0 to 360."""
+_MOST = 2**53
+"""Of whole numbers: every format holds them exactly."""
 
 
 def read_hits(path: Path) -> Hits:
@@ -122,7 +128,7 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
             raise ExportError(f"feature {where} has no {name}: give hits that georclip wrote")
         value = values[name]
         if kind == "texts":
-            parts[name] = _texts(value)
+            parts[name] = tuple(_unicode(text, f"{where}: {name}") for text in _texts(value))
         elif _is_null(value):
             if name not in OPTIONAL:
                 raise ExportError(f"feature {where} has no value of {name}: it is no hit")
@@ -131,12 +137,24 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
             parts[name] = _convert(value, kind, f"{where}: {name}")
     if footprint is None or footprint.geom_type not in ("Polygon", "MultiPolygon"):
         raise ExportError(f"feature {where} is no area: give hits that georclip wrote")
+    if not _lies_on_earth(footprint):
+        raise ExportError(
+            f"feature {where} is empty, or lies nowhere on Earth: give hits that georclip wrote"
+        )
     if footprint.geom_type == "MultiPolygon" and len(footprint.geoms) == 1:
         footprint = footprint.geoms[0]
     query = values.get("query")
     return HitRecord(
-        **parts, footprint=footprint, query=None if _is_null(query) else _one_line(query)
+        **parts,
+        footprint=footprint,
+        query=None if _is_null(query) else _unicode(_one_line(query), f"{where}: query"),
     )
+
+
+def _lies_on_earth(footprint: Any) -> bool:  # noqa: ANN401
+    west, south, east, north = footprint.bounds  # not a number where it is empty
+    inside = _LAST_LON >= east >= west >= -_LAST_LON and _LAST_LAT >= north >= south >= -_LAST_LAT
+    return bool(inside)
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -160,15 +178,32 @@ def _convert(value: Any, kind: Kind, where: str) -> float | int | bool | str | d
         if kind == "time":
             return _time(value)
         if kind == "text":
-            return str(value)
+            return _unicode(str(value), where)
         if kind == "bool":
             return bool(value)
         number = float(value)
         if not math.isfinite(number):
             raise ValueError("not finite")
+        if kind == "int" and abs(number) > _MOST:
+            raise ValueError("too large")
         return int(number) if kind == "int" else number
-    except (TypeError, ValueError) as error:
-        raise ExportError(f"feature {where} is {value!r}, which is no {kind}: {error}") from error
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
+        raise ExportError(
+            f"feature {where} is {_shown(value)}, which is no {kind}: {printable(error)}"
+        ) from error
+
+
+def _unicode(text: str, where: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ExportError(f"feature {where} is {_shown(text)}, which is no Unicode text") from None
+    return text
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]} ..."
 
 
 def _time(value: Any) -> datetime:  # noqa: ANN401
@@ -188,7 +223,7 @@ def _provenance(member: object, path: Path) -> Provenance:
         version=str(known.get("version") or ""),
         convincing=_truth(known.get("convincing")),
         question=_question(known.get("question"), path),
-        index=str(known.get("index") or ""),
+        index=_index(known.get("index"), path),
     )
 
 
@@ -198,9 +233,20 @@ def _question(member: object, path: Path) -> Query | None:
         return None
     try:
         return read_question(member)
-    except QueryError as error:
+    except (QueryError, RecursionError) as error:
         log.warning("the question that %s keeps cannot be asked again: %s", path, error)
         return None
+
+
+def _index(member: object, path: Path) -> str:
+    """The index that hits come from; "" where the file names none that can be."""
+    if member is None or member == "":
+        return ""
+    try:
+        return read_text(member, "its name")
+    except QueryError as error:
+        log.warning("%s names no index that can be asked again: %s", path, error)
+        return ""
 
 
 def _truth(found: object) -> bool | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from georclip.errors import QueryError
 from georclip.export.reading import read_hits
 from georclip.export.records import Hits
+from georclip.printable import printable
 from georclip.search.feedback import with_marks
 from georclip.search.pictures import split_part
 from georclip.values import Query
@@ -66,8 +67,9 @@ def read_own_hits(path: Path, *, images: Iterable[str] = ()) -> Hits:
         file = split_part(term.value)[0]
         if os.path.realpath(file) not in named and not _lies_below(file, path):
             raise QueryError(
-                f"the question of {path} looks at the picture {file}, which lies outside the "
-                f"file's folder: if that is meant, say so with --image {file}"
+                f"the question of {path} looks at the picture {printable(file)}, which lies "
+                "outside the file's folder: if that is meant, say so with "
+                f"--image {printable(file)}"
             )
     return hits
 
@@ -89,8 +91,8 @@ def index_of(hits: Hits, path: Path, default: Path) -> Path:
     if _lies_below(Path(named), path) or os.path.realpath(named) == os.path.realpath(default):
         return Path(named)
     raise QueryError(
-        f"the hits of {path} come from the index {named}, which lies outside the file's folder: "
-        f"if that is meant, say so with -i {named}"
+        f"the hits of {path} come from the index {printable(named)}, which lies outside the "
+        f"file's folder: if that is meant, say so with -i {printable(named)}"
     )
 
 

@@ -22,6 +22,9 @@ from georclip.errors import EncoderMismatchError, GeorclipError
 from georclip.index.arrayfile import pack, read_arrays
 from georclip.printable import printable
 
+MOST = 1_024
+"""Vectors of a set: what compares them with each other takes memory as their square."""
+
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
@@ -31,7 +34,7 @@ class Reference:
 
     Attributes:
         labels: What each vector is of; printable.
-        vectors: float32, (n, dim), unit length; n at least 1.
+        vectors: float32, (n, dim), unit length; n from 1 to `MOST`.
         made_from: What tells the set from one made from other prompts or pictures; printable.
     """
 
@@ -65,7 +68,8 @@ def pack_reference(
 
     Raises:
         EncoderMismatchError: The vectors have another length than `dim`.
-        GeorclipError: There is none, a label is missing, or a vector is zero or not finite.
+        GeorclipError: There are none or too many, a label is missing, or a vector is zero or not
+            finite.
     """
     wide = np.asarray(vectors, dtype=np.float32)
     if wide.ndim != 2 or wide.shape[1] != dim:
@@ -77,6 +81,8 @@ def pack_reference(
         raise GeorclipError(
             f"{len(labels)} labels cannot name {len(wide)} vectors; one each, please"
         )
+    if len(wide) > MOST:
+        raise GeorclipError(f"{len(wide):,} vectors are too many: a set holds at most {MOST:,}")
     norms = np.linalg.norm(wide.astype(np.float64), axis=1)
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise GeorclipError("a vector is zero or not finite; look at what it was made from")
@@ -106,6 +112,8 @@ def read_reference(path: Path, dim: int) -> Reference:
         raise ValueError("its labels are damaged")
     if vectors.shape != (len(labels), dim) or len(labels) == 0:
         raise ValueError(f"it does not hold vectors of {dim} numbers with a label each")
+    if len(labels) > MOST:
+        raise ValueError(f"it holds {len(labels):,} vectors, more than {MOST:,}")
     norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
     if not (np.abs(norms - 1.0) < 1e-3).all():  # false for what is not a number, too
         raise ValueError("its vectors are not of unit length")

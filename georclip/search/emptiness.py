@@ -31,6 +31,8 @@ _BACKGROUND_SHARE = 0.5
 _LOOKED_AT = 512
 """Of the background."""
 _PARALLEL = 1e-6
+LEAST_PICTURES = 2
+"""Each is judged by the others: beside one alone, everything would show nothing."""
 
 _LOOKS_SO = re.compile(
     r"\b(cloud(s|y)?|overcast|haz[ey]|fog(gy)?|mist(y)?|smok[ey]|snow(s|y|ed)?|ice|icy|glaciers?"
@@ -89,12 +91,13 @@ def learn_emptiness(
 
     Args:
         labels: The kind of each picture, (n,).
-        vectors: float32, (n, dim), unit length, n at least 2: by the index's encoder.
+        vectors: float32, (n, dim), unit length, n at least
+            `LEAST_PICTURES`: by the index's encoder.
         background: float32, (b, dim), unit length: chips of the index, in any random order, of
             which the first are looked at; None where there are none.
     """
-    names = sorted(set(labels))
-    kinds = np.array([names.index(label) for label in labels], dtype=np.int64)
+    numbers = {label: number for number, label in enumerate(sorted(set(labels)))}
+    kinds = np.array([numbers[label] for label in labels], dtype=np.int64)
     cosines = vectors @ vectors.T
     among = cosines.copy()
     np.fill_diagonal(among, -1.0)  # each is judged by the others

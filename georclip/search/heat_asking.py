@@ -14,6 +14,7 @@ from georclip.scenes.rendering import Stretch
 from georclip.scenes.scene import open_scene
 from georclip.search.heat import HeatMap, Progress, heat_map
 from georclip.search.heat_plan import Length, plan_heat
+from georclip.search.terms import embed_sentence
 
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
@@ -111,13 +112,7 @@ def ask_scene(
     if not text.strip():
         raise QueryError('the question is empty: say what to look for, such as "harbor with ships"')
     plan = plan_heat(scene, encoder.spec, side=side, stride=stride)
-    question = encoder.encode_texts([text])[0]
-    unknown = encoder.unknown_words(text)
-    if unknown:
-        log.warning(
-            "the encoder %s does not know these words, which are left out: %s",
-            encoder.spec.name, ", ".join(unknown),
-        )  # fmt: skip
+    question = embed_sentence(encoder, text)
     log.info(
         "%s: %s windows of %.4g m, one every %.4g m",
         scene.name, f"{plan.resolved.chip_count:,}", plan.side_m, plan.stride_m,

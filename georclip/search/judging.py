@@ -13,7 +13,7 @@ import numpy as np
 
 from georclip.search import empty_reference, neutral
 from georclip.search.calibration import CONVINCING, Calibration, block_of
-from georclip.search.emptiness import Emptiness, asks_for_nothing, learn_emptiness
+from georclip.search.emptiness import LEAST_PICTURES, Emptiness, asks_for_nothing, learn_emptiness
 from georclip.search.scale_shift import ScaleShift
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Judges:
             scale_shift = ScaleShift.of(background.vectors, background.scales)
         if chips is not None:
             calibration = Calibration.of(chips, None if prompts is None else prompts.vectors)
-        if pictures is not None:
+        if pictures is not None and len(pictures.labels) >= LEAST_PICTURES:
             emptiness = learn_emptiness(pictures.labels, pictures.vectors, chips)
         self._made_from = made_from
         self._judge = Judge(calibration=calibration, emptiness=emptiness, scale_shift=scale_shift)

@@ -27,6 +27,8 @@ _EMPTY = 'the question is empty: say what to look for, such as "harbor with ship
 _MOST_TERMS = 1_000
 _LIKE_A_WEIGHT = re.compile(r"[^:\d\s]:\s*[-+]?\d+(\.\d+)?\s*$", re.ASCII)
 _A_WEIGHT = re.compile(r"::\s*[-+]?\d+(\.\d+)?$", re.ASCII)
+_WEIGHTS = 1e-6, 1e6
+"""Least and largest size of a weight: sums of terms stay exact far within what floats hold."""
 _FORMS = "write for example 2018-10-13, 2018-10-13T15:00:00Z or 2018-01-01/2018-12-31"
 
 
@@ -101,7 +103,8 @@ def check_terms(terms: Sequence[Term]) -> None:
     """See that terms make a question.
 
     Raises:
-        QueryError: There is none, or too many, one is empty or has no weight, or none is wanted.
+        QueryError: There is none, or too many, one is empty, has no weight or
+            one out of range, or none is wanted.
     """
     if not terms or any(not term.value.strip() for term in terms):
         raise QueryError(_EMPTY)
@@ -110,6 +113,11 @@ def check_terms(terms: Sequence[Term]) -> None:
     for term in terms:
         if not math.isfinite(term.weight) or term.weight == 0:
             raise QueryError(f"a weight of {term.weight:g} for {term.value!r} means nothing")
+        if not _WEIGHTS[0] <= abs(term.weight) <= _WEIGHTS[1]:
+            raise QueryError(
+                f"a weight of {term.weight:g} for {term.value!r} is out of range: give one between "
+                f"{_WEIGHTS[0]:g} and {_WEIGHTS[1]:g}, or below zero between their negatives"
+            )
     if all(term.weight < 0 for term in terms):
         raise QueryError(
             f"{terms[0].value!r} only says what is not wanted: add a term that is wanted"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from georclip.errors import QueryError
 from georclip.search.combining import combine
-from georclip.search.query import check_terms
+from georclip.search.query import build_query, check_terms
 from georclip.search.question import Part, Question
 from georclip.values import Query, Term
 
@@ -77,6 +77,28 @@ def resolve(store: IndexStore, encoder: Encoder | None, query: Query) -> Questio
     if isinstance(question, QueryError):
         raise question
     return question
+
+
+def embed_sentence(encoder: Encoder, text: str) -> Vector:
+    """Embed a sentence as a search would, for what is asked without an index.
+
+    What the encoder leaves out goes to the log.
+
+    Args:
+        encoder: Embeds it.
+        text: As a person typed it: a weight may follow it, and changes nothing.
+
+    Returns:
+        float32, (dim,), unit length.
+
+    Raises:
+        QueryError: It cannot be asked.
+    """
+    (term,) = build_query(text).terms
+    found = _embed_all(encoder, (term,), apart=True)[term]
+    if isinstance(found, QueryError):
+        raise found
+    return found
 
 
 def _check(query: Query) -> tuple[Term, ...] | QueryError:

@@ -73,6 +73,8 @@ def _read(
         gsd_x = gsd_y = record.gsd_m or 1.0
     across_m = max(record.width * gsd_x, record.height * gsd_y)
     side_m = across_m * (1 + 2 * AROUND)
+    if not math.isfinite(side_m / gsd_x + side_m / gsd_y + abs(middle_col) + abs(middle_row)):
+        raise SceneError("the chip has no size that can be shown")
     cols, rows = side_m / gsd_x, side_m / gsd_y  # the picture's own sides, px of the scene
     left = _held(middle_col - cols / 2, cols, reader.dataset.width)
     top = _held(middle_row - rows / 2, rows, reader.dataset.height)
@@ -118,6 +120,8 @@ def _held(start: float, length: float, whole: float) -> float:
 def _north(place: Georeference, col: float, row: float, step_px: float) -> float | None:
     """Where north lies seen from a pixel: degrees clockwise from up, px square on the ground."""
     lon, lat = place.lonlat([col, col, col], [row, row - step_px, row + step_px])
+    if not (np.isfinite(lon).all() and np.isfinite(lat).all()):  # far off the projection
+        return None
     east = ((lon[1] - lon[2] + 180.0) % 360.0 - 180.0) * math.cos(math.radians(float(lat[0])))
     bearing = math.degrees(math.atan2(east, lat[1] - lat[2]))  # of what is up
     return -bearing if math.isfinite(bearing) else None
