@@ -186,6 +186,21 @@ def bounds_overlap(bounds: npt.NDArray[np.float64], bbox: BBox) -> npt.NDArray[n
     return found & (bounds[:, 1] <= north) & (bounds[:, 3] >= south)
 
 
+def equal_area(lonlat: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Project points so that areas compare at every latitude.
+
+    Lambert's cylindrical equal-area projection, x = lon, y = sin(lat), scaled to degrees on both
+    axes (Snyder, Map Projections, USGS Professional Paper 1395, page 76).
+
+    Args:
+        lonlat: (n, 2), degrees.
+
+    Returns:
+        (n, 2).
+    """
+    return np.column_stack([lonlat[:, 0], np.rad2deg(np.sin(np.deg2rad(lonlat[:, 1])))])
+
+
 def passes_aoi(footprint: Polygon | MultiPolygon, aoi: BaseGeometry) -> bool:
     """Say whether a footprint shares area with an AOI, or touches it where that has no area."""
     return bool(footprints_pass_aoi(np.array([footprint], dtype=object), aoi)[0])

@@ -11,7 +11,7 @@ from shapely import affinity
 
 from georclip.geometry import split_at_date_line
 from georclip.search.place_scores import Acquisition, score_places
-from georclip.search.same_ground import joined, outlines_of, shared_ground
+from georclip.search.same_ground import joined, project_footprints, shared_ground
 
 SIDE = 0.02
 
@@ -52,7 +52,7 @@ def iou(one, other):
 @given(st.lists(squares, min_size=1, max_size=8), st.lists(squares, min_size=1, max_size=8))
 def test_shared_ground_is_that_of_proj_over_the_date_line_too(first, second):
     found = shared_ground(
-        outlines_of(as_array(first)), outlines_of(as_array(second)), least_iou=0.2
+        project_footprints(as_array(first)), project_footprints(as_array(second)), least_iou=0.2
     )
     columns = (found.first.tolist(), found.second.tolist(), found.iou.tolist())
     pairs = {(number, place): share for number, place, share in zip(*columns, strict=True)}
@@ -68,11 +68,13 @@ def test_shared_ground_is_that_of_proj_over_the_date_line_too(first, second):
 @given(st.lists(squares, min_size=2, max_size=8), st.integers(1, 7))
 def test_sets_are_joined_and_taken_apart_again(shapes, cut):
     cut = min(cut, len(shapes) - 1)
-    whole = outlines_of(as_array(shapes))
-    parts = joined([outlines_of(as_array(shapes[:cut])), outlines_of(as_array(shapes[cut:]))])
+    whole = project_footprints(as_array(shapes))
+    parts = joined(
+        [project_footprints(as_array(shapes[:cut])), project_footprints(as_array(shapes[cut:]))]
+    )
     np.testing.assert_array_equal(parts.owners, whole.owners)
     kept = np.arange(len(shapes)) % 2 == 0
-    few, expected = whole.take(kept), outlines_of(as_array(shapes[::2]))
+    few, expected = whole.take(kept), project_footprints(as_array(shapes[::2]))
     np.testing.assert_array_equal(few.owners, expected.owners)
     np.testing.assert_allclose(few.areas, expected.areas)
 
@@ -88,7 +90,7 @@ def grid(offset, scores_at, first_row, west=10.0):
     return Acquisition(
         rows=first_row + np.arange(64),
         scores=np.array([scores_at(x, y) for x, y in corners]),
-        outlines=outlines_of(as_array(shapes)),
+        outlines=project_footprints(as_array(shapes)),
     )
 
 
@@ -124,6 +126,6 @@ def test_a_shifted_grid_of_the_same_ground_tells_the_same_scores(offset, west):
 
 
 def test_chips_of_other_ground_or_of_another_scale_are_not_compared():
-    near = outlines_of(as_array([shapely.box(0, 0, 1, 1)]))
-    others = outlines_of(as_array([shapely.box(1, 0, 2, 1), shapely.box(0, 0, 4, 4)]))
+    near = project_footprints(as_array([shapely.box(0, 0, 1, 1)]))
+    others = project_footprints(as_array([shapely.box(1, 0, 2, 1), shapely.box(0, 0, 4, 4)]))
     assert len(shared_ground(near, others, least_iou=0.2).first) == 0

@@ -19,7 +19,13 @@ from georclip.georeference import Georeference
 from georclip.index.store import IndexStore
 from georclip.search.engine import search
 from georclip.search.query import build_query
-from georclip.search.suppression import MOST_SHARED, acquisition_of, group_objects
+from georclip.search.suppression import (
+    MOST_SHARED,
+    acquisition_of,
+    group_ground,
+    group_objects,
+    lay_out,
+)
 from georclip.testing import FakeEncoder
 from georclip.values import Chip, ChipPlan, Scene, Window
 from tests.helpers_hits import make_scene
@@ -90,6 +96,32 @@ def test_fewer_objects_are_the_first_of_all(footprints: list[Footprint], most: i
     assert group_objects(footprints, acquisitions, most) == every[:most]
 
 
+@given(
+    st.lists(squares, min_size=1, max_size=25),
+    st.lists(st.integers(0, 2), min_size=25, max_size=25),
+    st.integers(1, 25),
+    st.integers(0, 100),
+)
+def test_a_search_tree_finds_the_same_objects(
+    footprints: list[Footprint], labels: list[int], most: int, first: int
+) -> None:
+    ground = lay_out(footprints, labels[: len(footprints)])
+    plain = group_ground(ground, most, plain_pairs=10_000)
+    assert group_ground(ground, most, plain_pairs=first) == plain
+
+
+def test_many_objects_are_all_found() -> None:
+    """20,000 squares: of every two that overlap, the better takes the other along."""
+    side = 100
+    col, row = np.meshgrid(np.arange(side), np.arange(side))
+    west, south = 0.3 * col.ravel(), 0.3 * row.ravel() - 15.0
+    best = shapely.box(west, south, west + 0.2, south + 0.2)
+    worse = shapely.box(west + 0.05, south, west + 0.25, south + 0.2)
+    objects = group_objects([*best, *worse], [0] * 20_000, 20_000)
+    assert [one.best for one in objects] == list(range(10_000))
+    assert [one.members for one in objects] == [(place + 10_000,) for place in range(10_000)]
+
+
 def test_chips_over_the_date_line_are_joined() -> None:
     one = split_at_date_line(shapely.box(179.5, 10, 180.5, 11))
     other = split_at_date_line(shapely.box(179.8, 10, 180.8, 11))
@@ -114,6 +146,9 @@ def test_the_share_is_of_ground_and_not_of_degrees() -> None:
 def test_broken_footprints_of_a_foreign_index_do_no_harm() -> None:
     bow_tie = Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
     assert len(group_objects([bow_tie, shapely.box(0, 0, 1, 1)], ["a", "a"], 2)) == 1
+    ground = lay_out([Polygon(), bow_tie, shapely.box(0, 0, 1, 1)], ["a"] * 3)
+    apart = group_ground(ground, 3, plain_pairs=0)
+    assert [(one.best, one.members) for one in apart] == [(0, ()), (1, (2,))]
 
 
 def test_scenes_of_one_time_are_one_acquisition() -> None:

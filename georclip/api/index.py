@@ -35,7 +35,16 @@ class Index(Keeping):
 
     def __init__(self, store: IndexStore, *, encoder: Encoder | None = None, **load: Any) -> None:  # noqa: ANN401
         super().__init__(store, encoder=encoder, **load)
-        self._judges: Judges | None = None
+        self._made_judges: Judges | None = None
+
+    @property
+    def _judges(self) -> Judges:
+        """What judges hits of this index, made once, when it is first needed."""
+        from georclip.search.judging import Judges
+
+        if self._made_judges is None:
+            self._made_judges = Judges()
+        return self._made_judges
 
     def search(
         self,
@@ -83,7 +92,6 @@ class Index(Keeping):
             QueryError: The question cannot be asked as it stands.
         """
         from georclip.search.engine import search
-        from georclip.search.judging import Judges
         from georclip.search.more_terms import more_terms
         from georclip.search.query import build_query
 
@@ -100,8 +108,6 @@ class Index(Keeping):
                 min_confidence=min_confidence, grouping=grouping,
             )
         )  # fmt: skip
-        if self._judges is None:
-            self._judges = Judges()
         return public(
             search(self._store, self._needed_for(query), query, exact=exact, judges=self._judges)
         )
@@ -179,7 +185,7 @@ class Index(Keeping):
         answers = search_sentences(
             self._store, lambda: self.asker, texts,
             bbox=bbox, aoi=aoi, dates=dates, scenes=scene, k=k, exact=exact,
-            min_confidence=min_confidence, grouping=grouping,
+            min_confidence=min_confidence, grouping=grouping, judges=self._judges,
         )  # fmt: skip
         for place, answer in enumerate(answers):
             if isinstance(answer, QueryError):

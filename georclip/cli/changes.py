@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from georclip.cli.options import (
-    BboxOption,
+    area_options,
     device_option,
     index_option,
     overwrite_option,
+    scene_option,
     weights_option,
 )
 
@@ -41,19 +42,8 @@ FORMATS = ("geojson", "geojsonseq", "gpkg", "geoparquet", "csv", "table")
     show_default=True,
     help="Places where the score rose, where it fell, or both.",
 )
-@click.option(
-    "--bbox",
-    cls=BboxOption,
-    metavar="W,S,E,N",
-    help="Only here: lon/lat; west > east crosses the date line. Also as four numbers.",
-)
-@click.option(
-    "--aoi",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Only here: a vector file, any format and CRS.",
-)
-@click.option("--scene", metavar="GLOB", help="Only scenes whose path or name matches.")
+@area_options
+@scene_option
 @click.option("-k", type=int, default=10, show_default=True, help="Most places.")
 @device_option
 @weights_option

@@ -124,6 +124,30 @@ def index_option(command: Command) -> Command:
     )(command)
 
 
+def area_options(command: Command) -> Command:
+    """`--bbox` and `--aoi`: where to look."""
+    bbox = click.option(
+        "--bbox",
+        cls=BboxOption,
+        metavar="W,S,E,N",
+        help="Only here: lon/lat; west > east crosses the date line. Also as four numbers.",
+    )
+    aoi = click.option(
+        "--aoi",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Only here: a vector file, any format and CRS.",
+    )
+    return bbox(aoi(command))
+
+
+def scene_option(command: Command) -> Command:
+    """`--scene`: in which scenes to look."""
+    return click.option("--scene", metavar="GLOB", help="Only scenes whose path or name matches.")(
+        command
+    )
+
+
 def device_option(command: Command) -> Command:
     """`--device`: where the encoder runs."""
     return click.option(

@@ -12,10 +12,11 @@ import click
 
 from georclip.cli.answers import answer_options, remark_on, show_hits
 from georclip.cli.options import (
-    BboxOption,
     access_of,
+    area_options,
     device_option,
     index_option,
+    scene_option,
     weights_option,
 )
 from georclip.cli.progress import ChipProgress
@@ -54,25 +55,14 @@ class Filters(TypedDict):
 @click.argument("words", nargs=-1, metavar="[TEXT]")
 @index_option
 @term_options
-@click.option(
-    "--bbox",
-    cls=BboxOption,
-    metavar="W,S,E,N",
-    help="Only here: lon/lat; west > east crosses the date line. Also as four numbers.",
-)
-@click.option(
-    "--aoi",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Only here: a vector file, any format and CRS.",
-)
+@area_options
 @click.option(
     "--datetime",
     "dates",
     metavar="A/B",
     help="Only scenes taken then: a date, or an interval, open with '..'.",
 )
-@click.option("--scene", metavar="GLOB", help="Only scenes whose path or name matches.")
+@scene_option
 @click.option("-k", type=int, default=10, show_default=True, help="Most hits.")
 @click.option(
     "--exact",

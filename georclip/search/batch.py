@@ -14,6 +14,7 @@ from georclip.values import Grouping, Query, SearchResult
 if TYPE_CHECKING:
     from georclip.encoders.base import Encoder
     from georclip.index.store import IndexStore
+    from georclip.search.judging import Judges
 
 _ANYTHING = "anything"
 
@@ -31,6 +32,7 @@ def search_sentences(
     exact: bool = False,
     min_confidence: float | None = None,
     grouping: Grouping = "object",
+    judges: Judges | None = None,
 ) -> tuple[SearchResult | QueryError, ...]:
     """Ask an index many sentences.
 
@@ -46,6 +48,7 @@ def search_sentences(
         exact: Compare every vector.
         min_confidence: Hits below are left out.
         grouping: What one hit stands for.
+        judges: Of this index, kept from call to call; None makes one for this.
 
     Returns:
         One entry a sentence, in order.
@@ -61,7 +64,9 @@ def search_sentences(
     )  # fmt: skip
     queries = [_query(filters, text) for text in texts]
     asked = [query for query in queries if isinstance(query, Query)]
-    answers = iter(search_many(store, encoder(), asked, exact=exact) if asked else ())
+    answers = iter(
+        search_many(store, encoder(), asked, exact=exact, judges=judges) if asked else ()
+    )
     return tuple(next(answers) if isinstance(one, Query) else one for one in queries)
 
 

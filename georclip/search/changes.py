@@ -15,7 +15,7 @@ from georclip.errors import QueryError
 from georclip.search.change_ranking import Compared, compare, order_changes
 from georclip.search.change_values import Change, ChangeQuery, ChangeResult, Side
 from georclip.search.place_scores import Acquisition, score_places
-from georclip.search.same_ground import outlines_of
+from georclip.search.same_ground import project_footprints
 from georclip.search.suppression import group_objects
 from georclip.search.terms import resolve_many
 from georclip.values import Chip, Scene
@@ -142,7 +142,7 @@ def _read(store: IndexStore, taken: Taken, direction: npt.NDArray[np.float32]) -
     return Acquisition(
         rows=taken.rows,
         scores=np.clip(np.concatenate(scores), -1.0, 1.0).astype(np.float64),
-        outlines=outlines_of(store.footprints(taken.rows)),
+        outlines=project_footprints(store.footprints(taken.rows)),
     )
 
 
@@ -161,7 +161,9 @@ def _report(
             break
         pool *= _WIDER
     chosen = [int(some[one.best]) for one in objects]
-    entries = [np.flatnonzero(compared.places.place == place) for place in chosen]
+    place = compared.places.place  # ascending
+    starts, ends = np.searchsorted(place, chosen), np.searchsorted(place, chosen, side="right")
+    entries = [range(*span) for span in zip(starts.tolist(), ends.tolist(), strict=True)]
     sides = [
         (
             _pick(compared, entry, taken, later=False),
@@ -187,13 +189,11 @@ def _report(
 
 
 def _pick(
-    compared: Compared, entries: _Ints, taken: list[Taken], *, later: bool
+    compared: Compared, entries: range, taken: list[Taken], *, later: bool
 ) -> tuple[int, tuple[datetime, ...]]:
     """The row that shows most of a place at one of the times, and when it was taken."""
     places = compared.places
-    own = [
-        entry for entry in entries.tolist() if taken[int(places.acquisition[entry])].later == later
-    ]
+    own = [entry for entry in entries if taken[int(places.acquisition[entry])].later == later]
     own.sort(key=lambda entry: int(places.acquisition[entry]))  # acquisitions lie in time's order
     # Of those that show it equally well, but for rounding, the latest.
     best = own[-1 - int(np.argmax(np.round(places.best_iou[own[::-1]], 3)))]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from georclip.search.same_ground import Outlines, joined, shared_ground
+from georclip.search.same_ground import ProjectedFootprints, joined, shared_ground
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -39,7 +39,7 @@ class Acquisition:
 
     rows: _Ints
     scores: _Floats
-    outlines: Outlines
+    outlines: ProjectedFootprints
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ def score_places(acquisitions: Sequence[Acquisition]) -> PlaceScores:
     )
 
 
-def _find_places(acquisitions: Sequence[Acquisition]) -> tuple[_Ints, Outlines]:
+def _find_places(acquisitions: Sequence[Acquisition]) -> tuple[_Ints, ProjectedFootprints]:
     """Chips that stand for places, and their ground."""
     rows = [acquisitions[0].rows]
     places = acquisitions[0].outlines
@@ -113,7 +113,9 @@ def _find_places(acquisitions: Sequence[Acquisition]) -> tuple[_Ints, Outlines]:
     return np.concatenate(rows), places
 
 
-def _scored(places: Outlines, acquisition: Acquisition) -> tuple[_Ints, _Floats, _Ints, _Floats]:
+def _scored(
+    places: ProjectedFootprints, acquisition: Acquisition
+) -> tuple[_Ints, _Floats, _Ints, _Floats]:
     """Places that an acquisition shows: number, score, best chip and its share."""
     shared = shared_ground(places, acquisition.outlines, least_iou=LEAST_IOU)
     if len(shared.first) == 0:

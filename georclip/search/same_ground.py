@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
+from georclip.geometry import equal_area
+
 _Geometries = npt.NDArray[np.object_]
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
@@ -24,7 +26,7 @@ _AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlines:
+class ProjectedFootprints:
     """Footprints in an equal-area projection, taken apart where the date line splits them.
 
     Attributes:
@@ -51,11 +53,11 @@ class Outlines:
         """How many footprints."""
         return len(self.areas)
 
-    def take(self, kept: npt.NDArray[np.bool_]) -> Outlines:
+    def take(self, kept: npt.NDArray[np.bool_]) -> ProjectedFootprints:
         """Some of the footprints, bool (n,), numbered anew in their order."""
         numbers = np.cumsum(kept) - 1
         chosen = kept[self.owners]
-        return Outlines(
+        return ProjectedFootprints(
             parts=self.parts[chosen],
             owners=numbers[self.owners[chosen]],
             areas=self.areas[kept],
@@ -77,7 +79,7 @@ class Shared:
     iou: _Floats
 
 
-def outlines_of(footprints: _Geometries) -> Outlines:
+def project_footprints(footprints: _Geometries) -> ProjectedFootprints:
     """Project footprints.
 
     Args:
@@ -88,25 +90,27 @@ def outlines_of(footprints: _Geometries) -> Outlines:
         footprints = footprints.copy()
         footprints[broken] = shapely.make_valid(footprints[broken])
     parts, owners = shapely.get_parts(footprints, return_index=True)
-    parts = shapely.transform(parts, _cylindrical)
+    parts = shapely.transform(parts, equal_area)
     areas: _Floats = np.bincount(
         owners, weights=shapely.area(parts), minlength=len(footprints)
     ).astype(np.float64)
-    return Outlines(parts=parts, owners=owners.astype(np.int64), areas=areas)
+    return ProjectedFootprints(parts=parts, owners=owners.astype(np.int64), areas=areas)
 
 
-def joined(outlines: list[Outlines]) -> Outlines:
+def joined(outlines: list[ProjectedFootprints]) -> ProjectedFootprints:
     """Sets one after the other, numbered on."""
     before = np.cumsum([0, *(len(one) for one in outlines)])
     owners = [one.owners + first for one, first in zip(outlines, before.tolist(), strict=False)]
-    return Outlines(
+    return ProjectedFootprints(
         parts=np.concatenate([np.empty(0, dtype=object), *(one.parts for one in outlines)]),
         owners=np.concatenate([np.empty(0, dtype=np.int64), *owners]),
         areas=np.concatenate([np.empty(0), *(one.areas for one in outlines)]),
     )
 
 
-def shared_ground(first: Outlines, second: Outlines, *, least_iou: float) -> Shared:
+def shared_ground(
+    first: ProjectedFootprints, second: ProjectedFootprints, *, least_iou: float
+) -> Shared:
     """Pairs that share ground; the cost grows with the number of pairs that meet.
 
     Args:
@@ -130,7 +134,7 @@ def shared_ground(first: Outlines, second: Outlines, *, least_iou: float) -> Sha
 
 
 def _shared(
-    first: Outlines, second: Outlines, some: _Ints, least_iou: float
+    first: ProjectedFootprints, second: ProjectedFootprints, some: _Ints, least_iou: float
 ) -> tuple[_Ints, _Floats]:
     """(p, 2) footprints and the area that a part of each shares, of those that may share enough."""
     ours, theirs = second.tree.query(first.parts[some])
@@ -148,7 +152,3 @@ def _shared(
     ours, theirs = ours[likely], theirs[likely]
     areas = shapely.area(shapely.intersection(first.parts[ours], second.parts[theirs]))
     return np.stack([one[likely], other[likely]], axis=1), areas
-
-
-def _cylindrical(lonlat: _Floats) -> _Floats:
-    return np.column_stack([lonlat[:, 0], np.rad2deg(np.sin(np.deg2rad(lonlat[:, 1])))])

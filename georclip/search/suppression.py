@@ -6,7 +6,9 @@ of Lambert's cylindrical equal-area projection, x = lon, y = sin(lat) (Snyder, M
 USGS Professional Paper 1395, page 76), so that a share means the same at every latitude.
 
 Boxes around footprints decide most pairs: what two footprints share lies between what their boxes
-share and that less the part of either box that its footprint leaves free.
+share and that less the part of either box that its footprint leaves free. The first objects are
+compared with every chip that is left; further ones only with those around them, which a search
+tree finds, so that many objects do not cost the square of their number.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import numpy.typing as npt
 import shapely
 from shapely import MultiPolygon, Polygon
 
+from georclip.geometry import equal_area
 from georclip.values import Grouping, Scene
 
 if TYPE_CHECKING:
@@ -30,6 +33,11 @@ MOST_SHARED = 0.2
 
 _ROUNDING = 1e-6
 """Of a share: chips that are cut to share exactly `MOST_SHARED` stay apart."""
+
+_PLAIN_PAIRS = 1_000_000
+"""Pairs compared before a search tree is laid out: pools of up to 2,000 chips want none."""
+_APART_DEG = 1_000.0
+"""Between groups in the search tree, more than the world is wide."""
 
 _Geometries = npt.NDArray[np.object_]
 _Floats = npt.NDArray[np.float64]
@@ -86,7 +94,7 @@ def lay_out(
     """
     found = np.empty(len(footprints), dtype=np.object_)
     found[:] = footprints
-    outlines = np.asarray(shapely.transform(found, _cylindrical), dtype=np.object_)
+    outlines = np.asarray(shapely.transform(found, equal_area), dtype=np.object_)
     numbers: dict[Hashable, int] = {}
     groups = [numbers.setdefault(one, len(numbers)) for one in acquisitions]
     return Ground(
@@ -137,33 +145,94 @@ def group_objects(
     return group_ground(lay_out(footprints, acquisitions), most, most_shared=most_shared)
 
 
-def group_ground(ground: Ground, most: int, *, most_shared: float = MOST_SHARED) -> list[Object]:
-    """`group_objects` of footprints that are laid out."""
-    limit = most_shared + _ROUNDING
-    west, south, east, north = ground.boxes
-    free = (east - west) * (north - south) - ground.areas
+def group_ground(
+    ground: Ground,
+    most: int,
+    *,
+    most_shared: float = MOST_SHARED,
+    plain_pairs: int = _PLAIN_PAIRS,
+) -> list[Object]:
+    """`group_objects` of footprints that are laid out.
+
+    Args:
+        ground: The footprints, best first.
+        most: Objects wanted.
+        most_shared: As in `group_objects`.
+        plain_pairs: Pairs compared before a search tree is laid out, which changes no answer.
+    """
+    pairs = _Pairs(ground, limit=most_shared + _ROUNDING)
     left = np.ones(len(ground.areas), dtype=np.bool_)
     objects: list[Object] = []
+    around: _Around | None = None
+    compared = 0
     for best in range(len(left)):
         if len(objects) == most:
             break
         if not left[best]:
             continue
-        rest = slice(best + 1, None)
+        if around is None and compared >= plain_pairs:
+            around = _Around(ground, np.flatnonzero(left))
+        if around is None:
+            behind = slice(best + 1, None)
+            compared += len(left) - best - 1
+            members = best + 1 + np.flatnonzero(pairs.same(best, behind, left[behind]))
+        else:
+            some = around.behind(best)
+            members = some[pairs.same(best, some, left[some])]
+        left[members] = False
+        objects.append(Object(best=best, members=tuple(members.tolist())))
+    return objects
+
+
+class _Pairs:
+    """Says which footprints share too much ground with another to be objects of their own."""
+
+    def __init__(self, ground: Ground, *, limit: float) -> None:
+        self._ground = ground
+        self._limit = limit
+        west, south, east, north = ground.boxes
+        self._free = (east - west) * (north - south) - ground.areas
+
+    def same(
+        self, best: int, rest: slice | _Integers, asked: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.bool_]:
+        """Those of `rest` that are asked for and of one object with `best`, bool (rest,)."""
+        ground, free = self._ground, self._free
+        west, south, east, north = ground.boxes
         wide = np.minimum(east[rest], east[best]) - np.maximum(west[rest], west[best])
         high = np.minimum(north[rest], north[best]) - np.maximum(south[rest], south[best])
         at_most = np.maximum(wide, 0.0) * np.maximum(high, 0.0)
-        enough = limit * np.minimum(ground.areas[rest], ground.areas[best])
-        near = left[rest] & (at_most > enough) & (ground.groups[rest] == ground.groups[best])
-        same = near & (at_most - free[rest] - free[best] > enough)
+        enough = self._limit * np.minimum(ground.areas[rest], ground.areas[best])
+        near = asked & (at_most > enough) & (ground.groups[rest] == ground.groups[best])
+        same: npt.NDArray[np.bool_] = near & (at_most - free[rest] - free[best] > enough)
         unsure = np.flatnonzero(near & ~same)
         if len(unsure):
             shared = _shared(ground.outlines[rest][unsure], ground.outlines[best])
             same[unsure] = shared > enough[unsure]
-        members = best + 1 + np.flatnonzero(same)
-        left[members] = False
-        objects.append(Object(best=best, members=tuple(members.tolist())))
-    return objects
+        return same
+
+
+class _Around:
+    """Finds the footprints of one group whose boxes meet.
+
+    Boxes are of parts: that of a whole footprint at the date line spans the world. Groups lie
+    apart from each other, since many acquisitions may show one place.
+    """
+
+    def __init__(self, ground: Ground, some: _Integers) -> None:
+        parts, owners = shapely.get_parts(ground.outlines[some], return_index=True)
+        self._owners = some[owners]  # ascending
+        self._starts = np.searchsorted(self._owners, np.arange(len(ground.areas) + 1))
+        west, south, east, north = shapely.bounds(parts).reshape(-1, 4).T
+        apart = _APART_DEG * ground.groups[self._owners]
+        self._boxes = shapely.box(west + apart, south, east + apart, north)
+        self._tree = shapely.STRtree(self._boxes)
+
+    def behind(self, best: int) -> _Integers:
+        """Footprints behind `best` that may share ground with it, ascending."""
+        own = slice(self._starts[best], self._starts[best + 1])
+        found = self._owners[self._tree.query(self._boxes[own])[1]]
+        return np.unique(found[found > best])
 
 
 def _shared(outlines: _Geometries, other: Polygon | MultiPolygon) -> _Floats:
@@ -173,7 +242,3 @@ def _shared(outlines: _Geometries, other: Polygon | MultiPolygon) -> _Floats:
     if broken.any():  # only an index from elsewhere holds such; areas of them would raise
         both[broken] = shapely.make_valid(both[broken])
     return np.asarray(shapely.area(shapely.intersection(both[:-1], both[-1])), dtype=np.float64)
-
-
-def _cylindrical(lonlat: _Floats) -> _Floats:
-    return np.column_stack([lonlat[:, 0], np.rad2deg(np.sin(np.deg2rad(lonlat[:, 1])))])
