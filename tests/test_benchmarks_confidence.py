@@ -28,6 +28,8 @@ def test_confidence_is_measured_on_few_pictures(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     rows = [line for line in printed.splitlines() if line.startswith("| plain cosine |")]
     assert len(rows) == 2  # by name, by caption
+    assert "Asked by pictures" in printed
+    assert "asked for itself: 1.000" in printed
     assert "1.000 / 1.000" in rows[0]
     assert all(f"| {way} |" in printed for way in METHODS)
     assert len(list((tmp_path / "kept").glob("fake-*/*.npz"))) == 8

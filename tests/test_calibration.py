@@ -127,6 +127,43 @@ def _doubt_of(seed):
     return alone - with_doubts
 
 
+@settings(max_examples=40, deadline=None)
+@given(seed=seeds, together=st.sampled_from((0.0, 0.3, 0.6)), alike=st.integers(0, 99))
+def test_a_chip_of_the_index_finds_itself_whatever_is_like_it(seed, together, alike):
+    """Its likes, which it is pooled with, and peers of the same kind take nothing from it."""
+    background = drawn(seed, 80, together=together)
+    question = background[seed % 80]
+    likes = unit(question + 0.3 * drawn(seed + 1, alike, together=together)) if alike else []
+    best = ranked(np.vstack([background, *likes]), question)
+    found = Calibration.of(background, None).image_confidence(question, best)
+    assert found[0] >= 0.99
+    assert found[0] == found.max()
+
+
+@given(seed=seeds, cosine=st.floats(-0.5, 0.3))
+def test_a_chip_unlike_a_picture_does_not_convince(seed, cosine):
+    background = drawn(seed, 80)
+    question = drawn(seed + 1, 1)[0]
+    other = drawn(seed + 2, 1)[0]
+    aside = unit(other - (other @ question) * question)
+    chip = cosine * question + np.sqrt(1 - cosine**2) * aside
+    found = Calibration.of(background, None).image_confidence(question, chip[None])
+    assert found[0] < CONVINCING
+
+
+@given(seed=seeds)
+def test_a_near_duplicate_convinces_among_chips_of_one_kind(seed):
+    """A scene of one kind throughout, which leaves little between alike and unrelated."""
+    background = drawn(seed, 80, together=0.7)
+    question = background[0]
+    near = unit(question + 0.05 * drawn(seed + 1, 1)[0])
+    others = ranked(background[1:], question)
+    calibration = Calibration.of(background, None)
+    found = calibration.image_confidence(question, np.vstack([near, others]))
+    assert found[0] >= CONVINCING
+    assert (found[1:][others @ question < calibration.likeness] < CONVINCING).all()
+
+
 # What must not
 
 
@@ -139,6 +176,9 @@ def test_the_number_of_hits_asked_for_changes_nothing(seed, k):
     of_all = calibration.text_confidence(question, best)
     of_some = calibration.text_confidence(question, best[: block_of(k)])
     np.testing.assert_allclose(of_some[:k], of_all[:k], atol=1e-6)
+    pictured = calibration.image_confidence(best[0], best)
+    of_some = calibration.image_confidence(best[0], best[: block_of(k)])
+    np.testing.assert_allclose(of_some[:k], pictured[:k], atol=1e-6)
 
 
 @settings(max_examples=40, deadline=None)

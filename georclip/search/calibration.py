@@ -15,6 +15,8 @@ they name, and every encoder has a range of its own. Three things make a number 
    others that use the whole range are treated alike.
 
 A question that is a picture competes with other chips instead of sentences, by the same formula.
+Pictures, unlike sentences, can also be the same: a chip whose cosine with the question nears 1 is
+convincing whatever else the index holds, and whatever it is pooled with.
 
 Measured with the model in the box (tests/benchmarks/confidence.py; README, "How sure?"). Nothing
 in the formula knows that model, but the figures are its own.
@@ -47,6 +49,9 @@ _LEAST_RIVALS = 8
 _SMALLEST_SPREAD = 1e-4
 _MOST_ALIKE = 0.999
 _LEAST_WEIGHT = 1e-12
+_SAME_POWER = 12
+"""Half a confidence at 94 % of the way from unrelated to the same. On training scenes 2 % of the
+pictures whose class is not there have a chip as near, and the curve was sure of those already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,9 @@ class Curve:
 # evidence of 7.2; real scenes and drawings, which the starter knows less well and where less is
 # alike, at 6.4: the middle lies between.
 OF_TEXT = Curve(sharpness=3.0, distance_power=4.0, slope=1.2, middle=6.8)
-OF_IMAGE = Curve(sharpness=2.0, distance_power=1.0, slope=1.1, middle=4.8)
+# Asked with pictures, scenes with and without the class are told apart best at 6.5 and, mixed with
+# others, at 7.1.
+OF_IMAGE = Curve(sharpness=3.0, distance_power=4.0, slope=1.0, middle=6.8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +173,9 @@ class Calibration:
         """How sure it is that chips show what a picture (a file, a chip, a place) shows.
 
         Cosines between pictures lie elsewhere than those with sentences. Rivals are chips of the
-        background, each the less the more it looks like the question.
+        background, each the less the more it looks like the question. A chip that is all but the
+        question itself, a chip of the index asked for its likes, needs neither support nor rivals:
+        the larger of both numbers counts.
 
         Args:
             question: The embedded picture, float32 (dim,), unit length.
@@ -175,7 +184,10 @@ class Calibration:
         Returns:
             float64 in [0, 1], (c,); None with too small a background.
         """
-        return _confidence(self.peers, self.likeness, question, ranked, OF_IMAGE)
+        found = _confidence(self.peers, self.likeness, question, ranked, OF_IMAGE)
+        if found is None:
+            return None
+        return np.maximum(found, _sameness(question, ranked, self.likeness))
 
 
 def block_of(k: int) -> int:
@@ -219,6 +231,17 @@ def _confidence(
         evidence = rivals.evidence(asked, _pooled(block, support, likeness), curve)
         found.append(_logistic(curve.slope * (evidence - curve.middle)))
     return np.concatenate(found)
+
+
+def _sameness(question: Vectors, chips: Vectors, likeness: float) -> Confidences:
+    """How nearly chips are the question: 1 where they are, 0 where they have nothing to do with it.
+
+    The part of the way from the cosine of unrelated chips to 1, which an encoder's own range does
+    not change, to a high power: float64 in [0, 1], (c,).
+    """
+    cosines = (chips @ np.asarray(question, dtype=np.float32)).astype(np.float64)
+    share = np.clip((cosines - likeness) / (1.0 - likeness), 0.0, 1.0)
+    return np.asarray(share**_SAME_POWER)
 
 
 def _pooled(chips: Vectors, support: Vectors, likeness: float) -> Vectors:

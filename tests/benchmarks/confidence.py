@@ -37,6 +37,12 @@ from tests.benchmarks.confidence_methods import (
     pooled_cosine,
     z_score,
 )
+from tests.benchmarks.confidence_pictures import (
+    alone,
+    own_confidences,
+    print_pictures,
+    questions_of,
+)
 from tests.benchmarks.confidence_scenes import SHOWN, Ground, LaidChips, make_ground
 from tests.benchmarks.machine import print_machine
 
@@ -118,7 +124,40 @@ def measure(
     print_convincing(ground["val"], names, neutral)
     print_f1(ground, names, neutral)
     print_captions(ground["val"], captions_of(encoder, split["val"], ground["val"]), neutral)
+    print_picture_questions(encoder, split["val"], ground["val"])
     print_cost()
+
+
+def print_picture_questions(
+    encoder: Encoder, images: Sequence[CaptionedImage], ground: Ground
+) -> None:
+    """Present against absent, asked by a picture of the class that the scene does not hold."""
+    scenes = [
+        (scene, some)
+        for number in range(2)
+        for scene, some in zip(
+            alone(ground),
+            questions_of(encoder, images, ground, "val", laid=10, number=number),
+            strict=True,
+        )
+    ]
+    print(
+        f"\nAsked by pictures: AUROC, and questions with a convincing hit among {HITS}\n\n"
+        "| scenes | plain cosine | confidence | class there | class not there |\n"
+        "|---|---|---|---|---|"
+    )
+    for setting in SETTINGS:
+        if setting.mixed and not ground.real:
+            continue
+
+        def answers(setting: Setting = setting) -> Iterator[Asked]:
+            none = np.zeros((0, encoder.spec.dim), dtype=np.float32)
+            for scene, some in scenes:
+                yield from (one for _, one in ask(scene, some, none, setting))
+
+        print_pictures(setting.name, answers, auroc)
+    least = min(own_confidences(ground))
+    print(f"\nleast confidence of a chip that is asked for itself: {least:.3f}")
 
 
 def ask(

@@ -110,13 +110,11 @@ def lay_and_embed(
         seed: Of the choice and the layout.
         factor: Pixel size over that of the scene as it was laid.
     """
-    rng = np.random.default_rng(seed)
     chosen, is_kept = [], {}
-    for label in labels:
-        pool = [one for one in images if one.label == label]
-        for number, at in enumerate(rng.permutation(len(pool))[:each].tolist()):
-            chosen.append(pool[at])
-            is_kept[pool[at].path] = number < kept
+    for order in _in_order(images, labels, seed):
+        for number, image in enumerate(order[:each]):
+            chosen.append(image)
+            is_kept[image.path] = number < kept
     mosaic = lay_mosaic(
         chosen, folder / f"laid{seed}.tif", cell_px=CELL_PX, pixel_size_m=_pixel_m(encoder),
         seed=seed,
@@ -132,6 +130,29 @@ def lay_and_embed(
         kept=_cover(mosaic, footprints, labels, {p for p, yes in is_kept.items() if yes}),
         spare=_cover(mosaic, footprints, labels, {p for p, yes in is_kept.items() if not yes}),
     )
+
+
+def laid_of(
+    images: Sequence[CaptionedImage], labels: Sequence[str], split: str, seed: int
+) -> list[list[CaptionedImage]]:
+    """Pictures of each class in the order that the split's laid scene takes them in."""
+    return _in_order(images, labels, _base(split) + seed)
+
+
+def _in_order(
+    images: Sequence[CaptionedImage], labels: Sequence[str], seed: int
+) -> list[list[CaptionedImage]]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for label in labels:
+        pool = [one for one in images if one.label == label]
+        found.append([pool[at] for at in rng.permutation(len(pool)).tolist()])
+    return found
+
+
+def _base(split: str) -> int:
+    """Where the seeds of a split's scenes begin."""
+    return 0 if split == "train" else 100
 
 
 def _pixel_m(encoder: Encoder) -> float:
@@ -280,7 +301,7 @@ def make_ground(
     """
     folder.mkdir(parents=True, exist_ok=True)
     labels = tuple(sorted({one.label for one in images} - {""}))
-    base = 0 if split == "train" else 100
+    base = _base(split)
 
     def laid(seed: int, factor: float) -> LaidChips:
         file = folder / f"{split}_{seed}_{factor:g}.npz"
