@@ -178,7 +178,7 @@ def test_a_hit_that_no_format_holds_is_named(tmp_path, wrong):
     else:
         feature["geometry"] = {"type": "Polygon", "coordinates": wrong}
     path.write_text(json.dumps(document))
-    with pytest.raises(ExportError, match="hits.geojson: 2") as caught:
+    with pytest.raises(ExportError, match=r"hits\.geojson: 2") as caught:
         read_hits(path)
     assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
 
