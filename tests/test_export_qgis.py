@@ -26,8 +26,10 @@ from shapely.geometry import box, mapping, shape
 
 from georclip.export import as_batch, read_hits, write_hits
 from georclip.export.rasters import source_of
+from georclip.scenes.access import Access
 from georclip.values import Hit, Rendering, Scene, Window
 from tests.helpers_hits import FIJI, PLAIN, make_hit, make_result, make_scene, some_hits
+from tests.test_remote_reading import served
 
 SYSTEM_PYTHON = "/usr/bin/python3"
 SCRIPT = Path(__file__).parent / "qgis_render.py"
@@ -262,6 +264,37 @@ def test_hits_from_a_file_find_bands_and_stretch_in_the_raster(tmp_path: Path) -
     assert float(red.findtext("minValue", "")) == pytest.approx(20, abs=3)
     assert float(red.findtext("maxValue", "")) == pytest.approx(980, abs=3)
     assert project.findtext(".//projectCrs//authid") == UTM
+
+
+def test_a_file_of_hits_may_name_scenes_in_its_folder_and_below(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("data", "work"):
+        (tmp_path / name).mkdir()
+    scene = draw_scene(tmp_path / "data" / "fields.tif", (20, 30, 10))
+    result = make_result(hits_on(scene, (0, 0)))
+
+    def layers(folder: Path, access: Access | None = None) -> int:
+        write_hits(result, folder / "hits.geojson", overwrite=True)
+        hits = read_hits(folder / "hits.geojson")
+        write_hits(hits, folder / "hits.qgz", overwrite=True, access=access)
+        return len(list(project_of(folder / "hits.qgz").iter("rasterrenderer")))
+
+    assert layers(tmp_path) == layers(tmp_path / "data") == 1
+    assert layers(tmp_path / "work") == 0
+    assert f"--allow-outside {tmp_path / 'data'} reads it" in caplog.text
+    assert layers(tmp_path / "work", Access(allow_outside=(tmp_path / "data",))) == 1
+
+
+def test_a_server_that_a_file_of_hits_names_is_not_asked(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    draw_scene(tmp_path / "fields.tif", (20, 30, 10))
+    with served(tmp_path / "fields.tif") as (url, asked):
+        write_hits(make_result([make_hit(1, uri=url)]), tmp_path / "hits.geojson")
+        write_hits(read_hits(tmp_path / "hits.geojson"), tmp_path / "hits.qgz")
+        assert not asked
+        assert "--allow-remote reads it" in caplog.text
 
 
 def test_a_scene_that_is_gone_is_left_out_and_named(

@@ -222,6 +222,16 @@ def never_opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return opened
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("size", [2**53, 10**300])
+def test_a_hit_of_no_size_is_shown_without_a_warning(make_raster: MakeRaster, size: int) -> None:
+    path = make_raster(values=quarters(200, 200))
+    hits = as_hits(make_result([hit_on(path, 1, (0, 0, 64, 64))]))
+    wide = replace(hits.records[0], width=size)
+    (card,) = parse(dumps_hits(replace(hits, records=(wide,)), "html")).all("li", "card")
+    assert not card.all("path", "north")
+
+
 @pytest.mark.parametrize(
     "uri", ["http://127.0.0.1:9/a.tif", "s3://bucket/a.tif", "/vsicurl/http://127.0.0.1:9/a.tif",
             "/vsizip/a.zip/a.tif", "WMS:http://127.0.0.1:9/"]

@@ -30,8 +30,9 @@ def export(
 ) -> None:
     """Write a file of HITS in another format, named by the suffix of -o.
 
-    An HTML page holds pictures of the scenes that HITS names, as far as they lie in the folder of
-    HITS or below it; --allow-outside and --allow-remote let it read others.
+    An HTML page holds pictures of the scenes that HITS names, and a QGIS project shows them, as
+    far as they lie in the folder of HITS or below it; --allow-outside and --allow-remote let it
+    read others.
 
     \b
     Examples:

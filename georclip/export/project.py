@@ -16,6 +16,8 @@ from georclip.export.geopackage import label_of, write_geopackage
 from georclip.export.qgs import ProjectView, project_xml
 from georclip.export.rasters import RasterLayer, raster_layers
 from georclip.export.records import Hits, as_hits
+from georclip.printable import printable
+from georclip.scenes.access import Access
 from georclip.values import SearchResult
 
 log = logging.getLogger("georclip")
@@ -28,17 +30,22 @@ _MARGIN = 0.1
 
 
 def write_project(
-    result: SearchResult | Hits, path: Path, *, overwrite: bool = False
+    result: SearchResult | Hits,
+    path: Path,
+    *,
+    overwrite: bool = False,
+    access: Access | None = None,
 ) -> tuple[Path, ...]:
     """Write a project that opens on the hits, styled, with their scenes below.
 
     Scenes are named by relative paths where both lie on one drive; scenes on a server by
-    GDAL's virtual paths. A scene that is gone is left out, with a warning.
+    GDAL's virtual paths. A scene that is gone, or may not be read, is left out, with a warning.
 
     Args:
         result: What to write.
         path: FILE.qgz.
         overwrite: Replace files that are there.
+        access: What a file of hits may name beside scenes in its own folder and below.
 
     Returns:
         The GeoPackage and the project.
@@ -50,9 +57,9 @@ def write_project(
     package = path.with_suffix(".gpkg")
     check_target(path, overwrite=overwrite)
     check_target(package, overwrite=overwrite)
-    rasters, missing = raster_layers(hits, folder=path.resolve().parent)
-    for uri in missing:
-        log.warning("the scene %s cannot be opened, and is left out of %s", uri, path)
+    rasters, missing = raster_layers(hits, folder=path.resolve().parent, access=access or Access())
+    for uri, why in missing.items():
+        log.warning("the scene %s is left out of %s: %s", printable(uri), path, printable(why))
     view = choose_view(hits, () if missing else rasters)
     asked = hits.provenance.query
     if hits.provenance.queries:

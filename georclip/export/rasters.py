@@ -13,7 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from georclip.errors import SceneError
+from georclip.export.permission import refusal
 from georclip.export.records import Hits
+from georclip.scenes.access import Access
+from georclip.scenes.raster import GDAL_ERRORS, open_raster, reason
 from georclip.values import Rendering, Scene
 
 if TYPE_CHECKING:
@@ -83,27 +87,50 @@ class _Description:
         )
 
 
-def raster_layers(hits: Hits, *, folder: Path) -> tuple[list[RasterLayer], list[str]]:
+def raster_layers(
+    hits: Hits, *, folder: Path, access: Access
+) -> tuple[list[RasterLayer], dict[str, str]]:
     """Describe the scenes of hits, in the order of their best hit.
 
     Args:
         hits: With or without their scenes.
         folder: Where the project will lie, absolute.
+        access: What a file of hits may name beside scenes in its own folder and below.
 
     Returns:
-        The layers, and the uris of scenes that cannot be opened.
+        The layers, and the uris of scenes that cannot or may not be opened, each with the reason.
     """
     known = {scene.uri: scene for scene in hits.scenes}
     names = {record.uri: record.scene for record in hits.records}
     layers: list[RasterLayer] = []
-    missing: list[str] = []
+    missing: dict[str, str] = {}
     for uri, name in names.items():
+        why = _why_not(uri, hits.read_from, access)
+        if why:
+            missing[uri] = why
+            continue
         layer = _layer(known.get(uri), uri, name=name, source=source_of(uri, folder=folder))
         if layer is None:
-            missing.append(uri)
+            missing[uri] = "it cannot be opened"
         else:
             layers.append(layer)
     return layers, missing
+
+
+def _why_not(uri: str, read_from: str | None, access: Access) -> str:
+    """Why a scene may not be read; "" where it may, as every scene of a search."""
+    if read_from is None:
+        return ""
+    why = refusal(uri, read_from, access)
+    if why:
+        return why
+    try:
+        with open_raster(uri, access=access):  # looks at what the raster itself names
+            return ""
+    except SceneError as error:
+        return str(error).removeprefix(f"{uri}: ")
+    except GDAL_ERRORS as error:
+        return reason(error)
 
 
 def source_of(uri: str, *, folder: Path) -> str:

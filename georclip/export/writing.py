@@ -122,7 +122,7 @@ def write_hits(
         path: The file; its suffix names the format unless `format` does.
         format: A name in `FORMATS`.
         overwrite: Replace a file that is there.
-        access: What a contact sheet may read beside scenes that a person named.
+        access: What a contact sheet or a project may read beside scenes that a person named.
 
     Returns:
         What was written: for a QGIS project its GeoPackage, too.
@@ -136,7 +136,7 @@ def write_hits(
     if chosen == "qgz":
         from georclip.export.project import write_project
 
-        return write_project(hits, path, overwrite=overwrite)
+        return write_project(hits, path, overwrite=overwrite, access=access)
     write = _file_writer(chosen, access)
     with replacing(path, overwrite=overwrite) as draft:
         write(hits, draft)

@@ -7,11 +7,11 @@ scene that cannot be read leaves a reason in the place of its pictures, never an
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from georclip.errors import GeorclipError
+from georclip.export.permission import refusal
 from georclip.export.records import HitRecord, Hits
 from georclip.export.sheet.backdrop import Backdrop, read_backdrop
 from georclip.export.sheet.chip import ChipPicture, no_picture, read_chip
@@ -162,13 +162,9 @@ def _permitted(uri: str, hits: Hits, scene: Scene | None, access: Access) -> Sce
     """
     if is_remote(uri) and not access.allow_remote:
         raise _Unreadable("the scene is not on this machine's disk: --allow-remote reads it")
-    if hits.read_from is not None:
-        folder = os.path.dirname(os.path.abspath(hits.read_from))
-        if not access.permits(uri, folder):
-            raise _Unreadable(
-                "the file of hits names a scene outside of its own folder: "
-                f"--allow-outside {os.path.dirname(uri) or '.'} reads it"
-            )
+    why = refusal(uri, hits.read_from, access)
+    if why:
+        raise _Unreadable(why)
     return scene if scene is not None else open_scene(uri, access=access)
 
 
