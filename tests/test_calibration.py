@@ -9,7 +9,7 @@ from georclip.encoders.loading import load_encoder
 from georclip.index.store import IndexStore
 from georclip.indexing import index_scene
 from georclip.scenes.scene import open_scene
-from georclip.search.calibration import CONVINCING, Calibration, block_of, combine
+from georclip.search.calibration import CONVINCING, Calibration, block_of
 from georclip.search.neutral import PROMPTS, embed_neutral
 from georclip.testing import COLOURS, FakeEncoder, draw_scene
 from georclip.values import ChipPlan
@@ -217,21 +217,6 @@ def test_an_encoder_whose_cosines_lie_close_together_is_treated_alike(seed, shar
 # Several terms
 
 shares = st.floats(0, 1)
-
-
-@given(wanted=st.lists(shares, min_size=1, max_size=4), unwanted=st.lists(shares, max_size=3))
-def test_several_terms_are_as_sure_as_the_least_sure_at_most(wanted, unwanted):
-    parts = [np.array([one]) for one in wanted], [np.array([one]) for one in unwanted]
-    (found,) = combine(*parts, [1.0] * (len(wanted) + len(unwanted)))
-    assert 0 <= found <= min([*wanted, *(1 - one for one in unwanted)]) + 1e-12
-
-
-def test_a_term_of_less_weight_takes_away_less():
-    sure, doubtful = np.array([0.9]), np.array([0.2])
-    by_weight = [combine([sure, doubtful], [], [1.0, weight])[0] for weight in (1.0, 0.5, 0.1)]
-    assert by_weight == sorted(by_weight)
-    assert combine([sure], [doubtful], [2.0, 2.0])[0] == pytest.approx(0.9 * 0.8)
-    assert combine([sure], [], [0.3])[0] == pytest.approx(0.9)
 
 
 # Prompts

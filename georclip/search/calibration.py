@@ -24,7 +24,6 @@ in the formula knows that model, but the figures are its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,29 +192,6 @@ class Calibration:
 def block_of(k: int) -> int:
     """How many of the best chips the confidences of k hits are worked out from."""
     return -(-k // _BLOCK) * _BLOCK
-
-
-def combine(
-    wanted: Sequence[Confidences], unwanted: Sequence[Confidences], weights: Sequence[float]
-) -> Confidences:
-    """Confidence in several terms at once: all that is wanted there, nothing unwanted.
-
-    The product of the wanted ones and of one less the unwanted ones, as of independent events;
-    each to the power of its weight over the largest weight, so that a term of half the weight
-    can take away only so much.
-
-    Args:
-        wanted: Of each wanted term, float64 in [0, 1], (c,); at least one.
-        unwanted: Of each unwanted term, likewise.
-        weights: Of the wanted, then of the unwanted terms: positive sizes.
-
-    Returns:
-        float64 in [0, 1], (c,).
-    """
-    parts = [*wanted, *(1.0 - one for one in unwanted)]
-    largest = max(weights)
-    powers = [part ** (weight / largest) for part, weight in zip(parts, weights, strict=True)]
-    return np.asarray(np.prod(powers, axis=0))
 
 
 def _confidence(
