@@ -11,6 +11,7 @@ from georclip.api import Index
 from georclip.errors import QueryError
 from georclip.index.store import IndexStore
 from georclip.search.engine import search_many
+from georclip.search.judging import Judges
 from georclip.search.query import build_query
 from georclip.search.sentences import read_sentences
 from georclip.testing import COLOURS, FakeEncoder, draw_scene
@@ -95,6 +96,22 @@ def test_questions_with_other_filters_are_not_mixed_up(index):
     queries = [build_query("blue"), build_query("red", scenes="coast*")]
     with pytest.raises(QueryError, match="ask them apart"):
         search_many(index._store, index.asker, queries)
+
+
+def test_what_judges_hits_is_kept_from_call_to_call(index, monkeypatch):
+    used = []
+    of = Judges.of
+
+    def noted_of(self, store):
+        used.append(self)
+        return of(self, store)
+
+    monkeypatch.setattr(Judges, "of", noted_of)
+    index.search_many(["blue", "green field"])
+    index.search_many(["blue"])
+    index.search("blue")
+    assert len(used) >= 3
+    assert all(one is used[0] for one in used)
 
 
 def test_unknown_words_of_many_questions_are_named_once_and_not_all(index, caplog):
