@@ -30,6 +30,16 @@ def search(coast: DrawnScene, *arguments: object) -> tuple[dict[str, Any], str]:
     return json.loads(done.stdout), done.stderr
 
 
+def test_a_chip_asked_for_its_likes_convinces_by_itself(coast: DrawnScene) -> None:
+    there, _ = search(coast, "forest", "-k", 1)
+    own = there["features"][0]["properties"]["chip_id"]
+    found, told = search(coast, "--like-hit", own, "-k", 1, "--min-confidence", 0.9)
+    first = found["features"][0]["properties"]
+    assert first["chip_id"] == own
+    assert first["convincing"] is True
+    assert "convincing" not in told
+
+
 def test_what_is_there_convinces_and_what_is_not_does_not(coast: DrawnScene) -> None:
     there, quiet = search(coast, "forest")
     first = there["features"][0]["properties"]
