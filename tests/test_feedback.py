@@ -165,6 +165,7 @@ WRONG = [
 ]  # fmt: skip
 NOWHERE = [
     [], [[[0, 0], [1e200, 0], [1e200, 1e200], [0, 0]]], [[[0, 0], [1, 0], [1, 91], [0, 0]]],
+    [[[0, 0], [1, 1]]], [[[10**400, 0], [1, 0], [1, 1], [10**400, 0]]], "somewhere",
 ]  # fmt: skip
 
 
@@ -216,6 +217,15 @@ def test_names_in_errors_cannot_steer_a_terminal(tmp_path):
     path = changed(tmp_path, index="/a\u202eb")
     with pytest.raises(QueryError, match=r"index /a\?b, which"):
         index_of(read_hits(path), path, tmp_path / "georclip-index")
+
+
+def test_heights_of_footprints_are_left_out(tmp_path):
+    path = changed(tmp_path)
+    document = json.loads(path.read_text())
+    ring = [[0, 0, 9], [1, 0, 9], [1, 1, 9], [0, 0, 9]]
+    document["features"][0]["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    path.write_text(json.dumps(document))
+    assert not read_hits(path).records[0].footprint.has_z
 
 
 # --- an index ------------------------------------------------------------------------------------

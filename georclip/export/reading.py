@@ -105,7 +105,11 @@ def _from_features(features: Iterable[Any], path: Path) -> tuple[HitRecord, ...]
     found: list[HitRecord] = []
     for number, item in enumerate(features, start=1):
         shape = item["geometry"]
-        footprint = None if shape is None else shapely.from_geojson(json.dumps(shape))
+        try:
+            footprint = None if shape is None else shapely.from_geojson(json.dumps(shape))
+        except shapely.errors.ShapelyError as error:
+            why = printable(error)[:200]
+            raise ExportError(f"feature {path}: {number} has no geometry: {why}") from error
         found.append(_record(item["properties"], footprint, f"{path}: {number}"))
     return tuple(found)
 
@@ -135,6 +139,16 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
             parts[name] = None
         else:
             parts[name] = _convert(value, kind, f"{where}: {name}")
+    query = values.get("query")
+    return HitRecord(
+        **parts,
+        footprint=_area(footprint, where),
+        query=None if _is_null(query) else _unicode(_one_line(query), f"{where}: query"),
+    )
+
+
+def _area(footprint: Any, where: str) -> Any:  # noqa: ANN401
+    """Check a footprint, and take it without heights, as a Polygon where it is one."""
     if footprint is None or footprint.geom_type not in ("Polygon", "MultiPolygon"):
         raise ExportError(f"feature {where} is no area: give hits that georclip wrote")
     if not _lies_on_earth(footprint):
@@ -143,12 +157,11 @@ def _record(values: Mapping[str, Any], footprint: Any, where: str) -> HitRecord:
         )
     if footprint.geom_type == "MultiPolygon" and len(footprint.geoms) == 1:
         footprint = footprint.geoms[0]
-    query = values.get("query")
-    return HitRecord(
-        **parts,
-        footprint=footprint,
-        query=None if _is_null(query) else _unicode(_one_line(query), f"{where}: query"),
-    )
+    if footprint.has_z:
+        import shapely
+
+        return shapely.force_2d(footprint)
+    return footprint
 
 
 def _lies_on_earth(footprint: Any) -> bool:  # noqa: ANN401
