@@ -17,7 +17,7 @@ from georclip.values import DateRange, Grouping, Query, Term, TermKind
 _MOST_SIGNS = 10_000
 """Of a term, a glob or an interval."""
 _MOST_AREA_SIGNS = 20_000_000
-_MOST_HITS = 10_000_000
+_MOST_HITS = 10_000
 
 
 def question_member(query: Query) -> dict[str, Any]:
