@@ -41,7 +41,7 @@ def test_the_shift_brings_a_high_quantile_of_each_scale_nearer_to_the_others(
     shift = ScaleShift.of(vectors, scales)
     assert shift is not None
     scores = (vectors @ DIRECTION).astype(np.float64)
-    moved = shift.apply(DIRECTION, scores, scales.astype(np.float64))
+    moved = shift.apply(shift.offsets(DIRECTION), scores, scales.astype(np.float64))
     high = {scale: quantile(scores[scales == scale]) for scale in (0.5, 2.0)}
     of_all = (small * high[0.5] + large * high[2.0]) / (small + large)
     for scale in high:
@@ -64,7 +64,7 @@ def test_scales_that_the_background_hardly_knows_keep_their_scores() -> None:
     shift = ScaleShift.of(*background(1, counts))
     assert shift is not None
     scores = np.full(5, 0.4)
-    moved = shift.apply(DIRECTION, scores, np.array([0.5, 1.0, 4.0, 3.0, 0.1]))
+    moved = shift.apply(shift.offsets(DIRECTION), scores, np.array([0.5, 1.0, 4.0, 3.0, 0.1]))
     assert (moved[:2] != 0.4).all()
     assert moved[2:].tolist() == [0.4] * 3
-    assert shift.apply(DIRECTION, scores[:0], scores[:0]).shape == (0,)
+    assert shift.apply(shift.offsets(DIRECTION), scores[:0], scores[:0]).shape == (0,)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import click
 
 from georclip.cli.options import (
-    ByteSize,
     Numbers,
     device_option,
     index_option,
+    memory_option,
     overwrite_option,
+    source_options,
     weights_option,
 )
 
@@ -64,21 +65,8 @@ if TYPE_CHECKING:
     help="Sensor values shown as black and white.  [default: as in the index, or auto]",
 )
 @device_option
-@click.option(
-    "--memory",
-    type=ByteSize(),
-    default="1GB",
-    show_default=True,
-    help="Bound on the memory of reading and encoding.",
-)
-@click.option("--allow-remote", is_flag=True, help="Read URLs that a file (VRT, STAC) names.")
-@click.option(
-    "--allow-outside",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="DIR",
-    help="Read files in DIR that a file names. Repeatable.",
-)
+@memory_option
+@source_options
 @overwrite_option
 @click.option("--quiet", is_flag=True, help="No progress; only warnings and errors.")
 @click.pass_context

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from georclip.cli.options import (
-    ByteSize,
     Numbers,
     device_option,
     index_option,
+    memory_option,
+    source_options,
     weights_option,
 )
 
@@ -62,27 +62,14 @@ if TYPE_CHECKING:
 )
 @device_option
 @click.option("--batch-size", type=click.IntRange(min=1), help="Most chips encoded at once.")
-@click.option(
-    "--memory",
-    type=ByteSize(),
-    default="1GB",
-    show_default=True,
-    help="Bound on the memory of reading and encoding.",
-)
+@memory_option
 @click.option(
     "--portable",
     is_flag=True,
     help="Keep the model's text tower inside the index, so that it is searched without torch.",
 )
 @click.option("--dry-run", is_flag=True, help="Say chips, bytes and minutes; write nothing.")
-@click.option("--allow-remote", is_flag=True, help="Read URLs that a file (VRT, STAC) names.")
-@click.option(
-    "--allow-outside",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="DIR",
-    help="Read files in DIR that a file names. Repeatable.",
-)
+@source_options
 @click.option("--quiet", is_flag=True, help="No progress; only warnings and errors.")
 def index(**options: object) -> None:
     """Cut scenes into chips, embed them and add them to an index.

@@ -170,18 +170,43 @@ def weights_option(command: Command) -> Command:
 
 
 def access_options(command: Command) -> Command:
-    """`--allow-remote` and `--allow-outside`: what a contact sheet may read."""
-    remote = click.option(
-        "--allow-remote", is_flag=True, help="Read scenes on servers, for pictures and --zoom-in."
+    """`--allow-remote` and `--allow-outside`: what is read of scenes to show answers."""
+    return _access_options(
+        command,
+        remote="Read scenes on servers, for pictures and --zoom-in.",
+        outside="Read files in DIR that a file names, likewise. Repeatable.",
     )
-    outside = click.option(
+
+
+def source_options(command: Command) -> Command:
+    """`--allow-remote` and `--allow-outside`: what a raster may name."""
+    return _access_options(
+        command,
+        remote="Read URLs that a file (VRT, STAC) names.",
+        outside="Read files in DIR that a file names. Repeatable.",
+    )
+
+
+def _access_options(command: Command, *, remote: str, outside: str) -> Command:
+    folders = click.option(
         "--allow-outside",
         type=click.Path(path_type=Path),
         multiple=True,
         metavar="DIR",
-        help="Read files in DIR that a file names, likewise. Repeatable.",
+        help=outside,
     )
-    return remote(outside(command))
+    return click.option("--allow-remote", is_flag=True, help=remote)(folders(command))
+
+
+def memory_option(command: Command) -> Command:
+    """`--memory`: a bound on buffers."""
+    return click.option(
+        "--memory",
+        type=ByteSize(),
+        default="1GB",
+        show_default=True,
+        help="Bound on the memory of reading and encoding.",
+    )(command)
 
 
 def access_of(allow_remote: bool, allow_outside: tuple[Path, ...]) -> Access | None:

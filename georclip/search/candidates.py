@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from georclip.index.store import IndexStore
     from georclip.search.question import Question
 
+    _Offsets = npt.NDArray[np.float64]
+
 _Ranked = list[tuple[int, float]]
 
 _CHIPS_OF_AN_OBJECT = 4
@@ -111,6 +113,7 @@ def find_hits(
     """
     exact = exact or len(questions) >= _TOGETHER
     picked: list[list[Pick]] = [[] for _ in questions]
+    offsets = [judge.offsets(question) for question in questions]
     short, wider = list(range(len(questions))), 1
     while short:
         asked = [questions[number] for number in short]
@@ -118,19 +121,25 @@ def find_hits(
         found = _best(store, asked, runs, pool, sure=wider * query.k, exact=exact)
         needed = query.grouping != "none" or judge.scale_shift is not None
         looked = _Looked.at(store, found) if needed else None
-        ranked = [_rank(store, judge, *one, looked) for one in zip(asked, found, strict=True)]
+        ranked = [
+            _rank(store, judge, questions[number], best, looked, offsets[number])
+            for number, best in zip(short, found, strict=True)
+        ]
         for number, picks in zip(short, _pick(ranked, looked, query), strict=True):
             picked[number] = picks
         short = [
             number
             for number, candidates in zip(short, ranked, strict=True)
             if len(candidates) == pool
-            and _may_bring_more(
-                picked[number], candidates, query, gain=judge.most_gain(questions[number])
-            )
+            and _may_bring_more(picked[number], candidates, query, gain=_most_gain(offsets[number]))
         ]
         wider *= _WIDER
     return _hits(store, picked)
+
+
+def _most_gain(offsets: _Offsets | None) -> float:
+    """Most that a rank_score lies above its score: that of the scale whose scores lie lowest."""
+    return 0.0 if offsets is None else max(0.0, -float(offsets.min()))
 
 
 def _may_bring_more(
@@ -174,17 +183,22 @@ def _best(
 
 
 def _rank(
-    store: IndexStore, judge: Judge, question: Question, found: _Ranked, looked: _Looked | None
+    store: IndexStore,
+    judge: Judge,
+    question: Question,
+    found: _Ranked,
+    looked: _Looked | None,
+    offsets: _Offsets | None,
 ) -> list[Candidate]:
     """Candidates in order of rank."""
     rows = [row for row, _ in found]
     confidences: list[float] | list[None] = [None] * len(rows)
     empty = [False] * len(rows)
     rank_scores = [score for _, score in found]
-    if judge.scale_shift is not None and looked is not None:
+    if judge.scale_shift is not None and offsets is not None and looked is not None:
         scores = np.array(rank_scores, dtype=np.float64)
         scales = looked.outlines.scales[looked.places(rows)]
-        rank_scores = judge.scale_shift.apply(question.direction, scores, scales).tolist()
+        rank_scores = judge.scale_shift.apply(offsets, scores, scales).tolist()
     if judge.knows and rows:
         vectors = store.vectors(rows)
         empty = judge.show_nothing(question, vectors).tolist()

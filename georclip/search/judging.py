@@ -67,9 +67,9 @@ class Judge:
             chips = max(_LEAST_SHIFTED, chips)  # worse cosines may rank higher
         return chips if self.calibration is None else block_of(chips)
 
-    def most_gain(self, question: Question) -> float:
-        """Most that a chip's rank_score lies above its score, at least 0."""
-        return 0.0 if self.scale_shift is None else self.scale_shift.most_gain(question.direction)
+    def offsets(self, question: Question) -> npt.NDArray[np.float64] | None:
+        """What the scores of each scale lie too high, (s,); None where there is one scale."""
+        return None if self.scale_shift is None else self.scale_shift.offsets(question.direction)
 
     def show_nothing(self, question: Question, vectors: Vectors) -> npt.NDArray[np.bool_]:
         """Which candidates show nothing, where that is not what is asked for.

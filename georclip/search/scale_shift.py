@@ -79,22 +79,18 @@ class ScaleShift:
         high = np.array([_high(scores[first:end]) for first, end in parts], dtype=np.float64)
         return np.asarray(SHARE * (high - self.weights @ high))
 
-    def most_gain(self, direction: _Vectors) -> float:
-        """Most that `apply` adds to a score: of the scale whose scores lie lowest, at least 0."""
-        return max(0.0, -float(self.offsets(direction).min()))
-
-    def apply(self, direction: _Vectors, scores: _Floats, scales: _Floats) -> _Floats:
+    def apply(self, offsets: _Floats, scores: _Floats, scales: _Floats) -> _Floats:
         """What to rank candidates by.
 
         Args:
-            direction: As in `offsets`.
+            offsets: Of the question, as `offsets` gives them.
             scores: float64, (c,).
             scales: float64, (c,): scales unknown to the background keep their scores.
         """
         own = scales.astype(np.float32)
         place = np.minimum(np.searchsorted(self.scales, own), len(self.scales) - 1)
         known = self.scales[place] == own
-        return np.where(known, scores - self.offsets(direction)[place], scores)
+        return np.where(known, scores - offsets[place], scores)
 
 
 def _high(scores: npt.NDArray[np.float32]) -> float:
