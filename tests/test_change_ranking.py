@@ -117,9 +117,9 @@ def test_places_of_one_time_only_are_not_compared():
     np.testing.assert_allclose(found.score_to, [0.6])
 
 
-@given(st.lists(st.floats(-1, 1), min_size=3, max_size=50))
+@given(st.lists(st.floats(-1, 1, width=32), min_size=3, max_size=50))
 def test_a_robust_deviation_is_zero_only_where_all_values_are_equal(values):
-    sigma = robust_sigma(np.array(values))
+    sigma = robust_sigma(np.array(values))  # as fine as float32: halves of them are no zeros
     assert (sigma == 0) == (len(set(values)) == 1)
 
 
